@@ -34,7 +34,7 @@ from registry.upstream.client import discard, send, write_request
 from registry.upstream.credentials import Credentials
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failures import HeadRefused
-from registry.upstream.registry import read_digest, refuse_web_page, verify_manifest
+from registry.upstream.registry import check_content_type, read_digest, verify_manifest
 from registry.upstream.request import Request, read_body
 from registry.upstream.statuses import Resource
 from registry.upstream.tokens import TokenCache, TokenKey
@@ -160,7 +160,7 @@ class CandidateSteps:
         """
         with suppress(HeadRefused):
             async with self._endpoint.request(_write(image, "HEAD")) as answer:
-                refuse_web_page(answer)
+                check_content_type(answer)
                 digest = read_digest(answer)
                 if digest is not None:
                     return digest
@@ -169,7 +169,7 @@ class CandidateSteps:
     async def get(self, image: AskedImage) -> Manifest:
         """Return a verified manifest. Raises as `head`; ManifestInvalid as `parse_manifest`."""
         async with self._endpoint.request(_write(image, "GET")) as answer:
-            refuse_web_page(answer)
+            check_content_type(answer)
             raw = await read_body(answer, MAX_MANIFEST)
             return verify_manifest(answer, raw, image.reference)
 

@@ -66,7 +66,7 @@ class RegistrySource:
                 raise HeadRefused(endpoint.origin, "does not support HEAD")
             try:
                 async with endpoint.request(request) as answer:
-                    refuse_web_page(answer)
+                    check_content_type(answer)
                     digest = read_digest(answer)
             except HeadRefused:
                 refused.add(endpoint)
@@ -161,7 +161,7 @@ class RegistrySource:
             if not learned.is_head_useless(Resource.BLOB):
                 try:
                     async with endpoint.request(request) as answer:
-                        refuse_web_page(answer)
+                        check_content_type(answer)
                         learned.trust_head(Resource.BLOB, repository)
                         return read_whole_size(answer.response.headers)
                 except HeadRefused:
@@ -256,7 +256,7 @@ def _choose_failure(
     return failure
 
 
-def refuse_web_page(answer: Answer) -> None:
+def check_content_type(answer: Answer) -> None:
     """Refuse an answer whose content is a web page. Raises UpstreamFaulty."""
     # A HEAD has no body to verify. So a 200 from a captive portal would be taken for the registry's
     # answer, and its length for the size of the blob. It has no digest, so a counted GET would
