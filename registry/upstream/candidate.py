@@ -6,6 +6,7 @@ Measuring fills in the facts one after the other, so that they can be read at an
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 from registry.oci.digest import Digest
 from registry.oci.rate_limits import RateLimit
@@ -15,6 +16,8 @@ from registry.upstream.redirects import origin_of
 
 CONNECTIONS = 8  # of the second download
 _SCHEMES = ("https", "http")
+# Docker Hub answers at another host than its name says, whatever `aliases` says.
+_OWN_HOSTS = MappingProxyType({"docker.io": ("registry-1.docker.io",)})
 
 
 class Step(StrEnum):
@@ -101,5 +104,5 @@ class Candidate:
 
 def is_own_host(name: str, aliases: Iterable[str], url: str) -> bool:
     """Whether `url` is a host of the registry `name` itself, by its name or one of its aliases."""
-    names = (name, *aliases)
+    names = (name, *aliases, *_OWN_HOSTS.get(name, ()))
     return server_of(url) in {server_of(f"{each}://{host}") for host in names for each in _SCHEMES}

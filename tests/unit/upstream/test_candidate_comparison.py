@@ -105,4 +105,5 @@ def test_a_dispute_about_bytes_is_noted() -> None:
 )
 def test_own_hosts_have_its_names(url: str, own: bool) -> None:
     """Another port may belong to somebody else."""
-    assert is_own_host("docker.io", ["registry-1.docker.io"], url) == own
+    assert is_own_host("docker.io", [], url) == own
+    assert is_own_host("hub.example", ["docker.io", "registry-1.docker.io"], url) == own
