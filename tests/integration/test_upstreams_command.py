@@ -187,7 +187,7 @@ def test_ctrl_c_shows_what_is_known(candidates: Candidates, tmp_path: Path) -> N
         with TerminalProcess(*TEST, dead, "--config", str(config)) as terminal:
             terminal.wait_for(r"1 of 2 measured")
             terminal.press(CTRL_C)
-            assert terminal.wait() == 130
+            assert terminal.wait() == 130, terminal.text
             assert "interrupted; this is what is known so far" in terminal.text
             assert "Connection refused" in " ".join(terminal.text.split())
     finally:

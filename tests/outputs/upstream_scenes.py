@@ -5,6 +5,7 @@ from types import MappingProxyType
 from tests.harness.candidates import IMAGES, open_candidates
 from tests.outputs.scenes import Stage
 
+ENDPOINTS = "Endpoints of an upstream"  # the title of the section
 # Names of the endpoints on the page, as long as an address with its port.
 _HOSTS = MappingProxyType(
     {
@@ -27,7 +28,7 @@ _HOSTS = MappingProxyType(
 
 def choose_endpoints(stage: Stage) -> None:
     """Test endpoints of all kinds, and write the best order into the settings."""
-    stage.begin("Endpoints of an upstream")
+    stage.begin(ENDPOINTS)
     words = f"upstreams test {' '.join(IMAGES)}"
     with open_candidates() as candidates:
         addresses = {name: url.partition("://")[2] for name, url in candidates.urls.items()}

@@ -70,6 +70,7 @@ _Limit = Annotated[
         "--limit",
         metavar="TIME",
         parser=_read_limit,
+        show_default=False,
         help="How long one endpoint may take. Default: 30s.",
     ),
 ]
@@ -98,7 +99,7 @@ def measure_endpoints(
     With --write, the order is written into the settings file, of which a copy is kept. Exit 0 if at
     least one of the endpoints works (of those that you name, if you name any), 1 if none does.
 
-    Example: entrepot upstreams test https://mirror.example.net --from mirrors.txt
+    Example: entrepot upstreams test --from mirrors.txt
     """
     configure_logs(logging.CRITICAL)
     with report_errors():
