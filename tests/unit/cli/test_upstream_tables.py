@@ -129,7 +129,7 @@ def test_what_is_known_is_listed() -> None:
     assert [(each.place, each.endpoint) for each in listed] == [(1, second), (2, first)]
     (table,) = draw_known(listed)
     _, (known_row, unknown_row) = lay_out(table, 120)
-    assert known_row.split()[:9] == ["docker.io", "250", "ms", "3", "MiB/s", "12%", "5", "MiB"]
+    assert known_row.split()[:8] == ["docker.io", "250", "ms", "3", "MiB/s", "12%", "5", "MiB"]
     assert unknown_row.split() == ["docker.io", *"-----", "never", first]
 
 
