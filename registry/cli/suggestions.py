@@ -90,7 +90,8 @@ def _compare(typed: Sequence[str], command: Sequence[str]) -> float:
     name = _measure(typed[0], command[1]) * 0.95  # without its group
     if len(typed) == 2:  # several groups may have the command: the word before it counts too
         group = _measure(typed[0], command[0])
-        name = max(name, _measure(typed[1], command[1]) * (0.8 + 0.15 * group))
+        weight = 0.95 if group >= LIKENESS else 0.8 + 0.15 * group
+        name = max(name, _measure(typed[1], command[1]) * weight)
     return max(_measure(" ".join(typed), " ".join(command)), name)
 
 
