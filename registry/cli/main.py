@@ -19,6 +19,7 @@ _GROUPS = MappingProxyType(
         "images": ("registry.cli.images.commands", "build_images_app"),
         "cache": ("registry.cli.cache", "build_cache_app"),
         "bundle": ("registry.cli.bundle.commands", "build_bundle_app"),
+        "upstreams": ("registry.cli.upstreams.commands", "build_upstreams_app"),
     }
 )
 

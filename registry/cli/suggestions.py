@@ -87,8 +87,12 @@ def _compare(typed: Sequence[str], command: Sequence[str]) -> float:
         return _measure(typed[0], command[0]) * (1.0 if len(typed) == 1 else 0.75)
     if len(typed) == 2 and typed[0] == command[0]:
         return _measure(typed[1], command[1])  # the group is right, and so says nothing
-    name = max(_measure(word, command[1]) for word in typed)
-    return max(_measure(" ".join(typed), " ".join(command)), name * 0.95)
+    name = _measure(typed[0], command[1]) * 0.95  # without its group
+    if len(typed) == 2:  # several groups may have the command: the word before it counts too
+        group = _measure(typed[0], command[0])
+        weight = 0.95 if group >= LIKENESS else 0.8 + 0.15 * group
+        name = max(name, _measure(typed[1], command[1]) * weight)
+    return max(_measure(" ".join(typed), " ".join(command)), name)
 
 
 def _measure(typed: str, real: str) -> float:

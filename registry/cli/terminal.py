@@ -74,12 +74,15 @@ class Bars(Progress):
     """Bars over bytes on a terminal, which stay below its other lines, and are removed at the end.
 
     They leave some columns free: a terminal writes `^C` behind them. Otherwise `^C` would begin a
-    line of its own, and the bars above it would not be removed.
+    line of its own, and the bars above it would not be removed. `columns` replace the usual ones.
     """
 
-    def __init__(self, console: Console, **options: Any) -> None:
+    def __init__(
+        self, console: Console, *, columns: Sequence[ProgressColumn] = (), **options: Any
+    ) -> None:
         self._terminal = console
-        super().__init__(*_list_columns(), console=console, expand=True, transient=True, **options)
+        columns = columns or _list_columns()
+        super().__init__(*columns, console=console, expand=True, transient=True, **options)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """Yield the bars."""

@@ -1,6 +1,6 @@
 """Which endpoints the settings trust to say what a tag means (decision record 0033). Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
 from registry.settings.endpoints import is_endpoint, list_servers, server_of
@@ -24,8 +24,12 @@ def list_trusted(name: str, upstream: UpstreamSettings) -> tuple[str, ...]:
             for url in upstream.endpoints
             if any(is_endpoint(entry, url) for entry in upstream.trusted)
         )
-    own = list_servers((name, *upstream.aliases, *_OWN_HOSTS.get(name, ())))
-    return tuple(url for url in upstream.endpoints if server_of(url) in own)
+    return tuple(url for url in upstream.endpoints if is_own(name, upstream.aliases, url))
+
+
+def is_own(name: str, aliases: Iterable[str], url: str) -> bool:
+    """Whether `url` is at a server of the registry `name` itself: its name, or one of `aliases`."""
+    return server_of(url) in list_servers((name, *aliases, *_OWN_HOSTS.get(name, ())))
 
 
 def list_without_trusted(settings: Settings) -> Iterator[str]:

@@ -235,6 +235,10 @@ def _find_reason(error: BaseException) -> str:
     for cause in _list_causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             text = f"certificate verify failed: {cause.verify_message}"
+        elif isinstance(cause, ssl.SSLError):  # its `errno` is no number of the system
+            reason = (cause.reason or str(cause)).replace("_", " ").lower()
+            is_plain = reason == "wrong version number"
+            text = f"TLS: {reason}" + ("; does it speak plain http?" if is_plain else "")
         elif isinstance(cause, OSError) and cause.errno and cause.strerror:
             # asyncio replaces the words of the system by its own; those of a resolver are kept.
             text = os.strerror(cause.errno) if cause.errno in errorcode else cause.strerror

@@ -168,9 +168,9 @@ class ManifestQuestions:
                 raw = await read_body(answer, MAX_MANIFEST)
                 try:
                     if len(raw) > LARGE:
-                        manifest = await asyncio.to_thread(_verify, answer, raw, reference)
+                        manifest = await asyncio.to_thread(verify_manifest, answer, raw, reference)
                     else:
-                        manifest = _verify(answer, raw, reference)
+                        manifest = verify_manifest(answer, raw, reference)
                 except ManifestInvalid as error:
                     raise UpstreamFaulty(answer.origin, str(error)) from error
             if endpoint in refused:
@@ -215,7 +215,13 @@ def _choose_failure(
     return failure
 
 
-def _verify(answer: Answer, raw: bytes, reference: Reference) -> Manifest:
+def verify_manifest(answer: Answer, raw: bytes, reference: Reference) -> Manifest:
+    """Return the manifest in the body `raw` of an answer to the request for `reference`.
+
+    Raises:
+        UpstreamFaulty: the body does not have the digest that was asked for, or that it names.
+        ManifestInvalid: as for `parse_manifest`.
+    """
     named = read_digest(answer)
     wanted = reference if isinstance(reference, Digest) else named or Digest.of(raw)
     for digest in filter(None, (wanted, named)):

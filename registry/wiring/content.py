@@ -11,6 +11,7 @@ from registry.catalog.audits import AuditCatalog
 from registry.catalog.damage import DamageCatalog
 from registry.catalog.database import Database
 from registry.catalog.deletion import DeletionCatalog
+from registry.catalog.endpoints import EndpointCatalog
 from registry.catalog.image_graph import ImageGraphCatalog
 from registry.catalog.last_used import LastUsedCatalog
 from registry.catalog.manifests import ManifestCatalog
@@ -130,6 +131,11 @@ class ContentServices:
     def pull_history(self) -> PullHistory:
         """Lists which images were pulled, and when."""
         return PullHistory(PullCatalog(self._database), self._clock)
+
+    @cached_property
+    def endpoints(self) -> EndpointCatalog:
+        """What was measured of the endpoints of upstreams."""
+        return EndpointCatalog(self._database)
 
     @cached_property
     def usage(self) -> UsageMeter:

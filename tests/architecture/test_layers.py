@@ -23,7 +23,7 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "content": "store catalog settings metrics logs tasks oci errors",
         "bundle": "content store settings logs tasks oci errors",
         "mirror": "content upstream store catalog settings metrics logs tasks oci errors",
-        "reports": "mirror bundle image_lists content oci",
+        "reports": "mirror bundle image_lists content upstream oci",
         "api": "mirror metrics logs tasks oci errors",
         "console": "",
         "wiring": "mirror bundle content upstream store catalog settings metrics tasks errors",

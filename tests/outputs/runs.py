@@ -26,6 +26,7 @@ _CHANGING = (
     (re.compile(r"\(pid \d+\)"), "(pid PID)"),
     (re.compile(r"\b\d+(\.\d+)? [KMG]iB/s\b"), "SPEED"),
 )
+_IN_COLUMN = re.compile(r"(?<=  )\d+(\.\d+)? [KMG]iB/s\b")  # what stands for it is as wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Runner:
     def _clean(self, text: str) -> str:
         for name, shown in self._names.items():
             text = text.replace(name, shown)
+        text = _IN_COLUMN.sub(lambda found: "SPEED".rjust(len(found[0])), text)
         for pattern, shown in _CHANGING:
             text = pattern.sub(shown, text)
         return text.rstrip("\n")

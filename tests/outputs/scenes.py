@@ -40,12 +40,13 @@ spec:
 class Stage:
     """A folder with two sides of an air gap, and the upstream of the connected side.
 
-    `record` has the titles and the outputs so far.
+    `record` has the titles and the outputs so far. `names` stand for other texts on the page.
     """
 
     folder: Path
     hub: FakeUpstream
     record: list[tuple[str, list[Output]]] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
 
     def begin(self, title: str) -> None:
         """Begin a section of the page."""
@@ -65,7 +66,7 @@ class Stage:
             "ENTREPOT_CONFIG": str(self.folder / f"{side}.toml"),
             "HOME": str(self.folder / "home"),
         }
-        return Runner(environment, {str(self.folder): str(_SHOWN)})
+        return Runner(environment, {str(self.folder): str(_SHOWN), **self.names})
 
 
 def prepare(folder: Path, hub: FakeUpstream) -> Stage:
@@ -265,8 +266,7 @@ def _write(stage: Stage) -> None:
 
 def _carry(stage: Stage) -> None:
     stage.begin("Bundles: the other side")
-    need = "--need /srv/need.json"
-    key = "--key /srv/maker.pub.pem"
+    need, key = "--need /srv/need.json", "--key /srv/maker.pub.pem"
     for command, again in (
         ("bundle import /srv/none.tar", True),
         (f"bundle import /srv/june.tar --dry-run {need}", True),

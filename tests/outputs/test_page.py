@@ -8,6 +8,7 @@ from tests.outputs.__main__ import PAGE
 from tests.outputs.page import draw, read_outputs
 from tests.outputs.runs import COLUMNS, Output
 from tests.outputs.scenes import HELP, list_help
+from tests.outputs.upstream_scenes import ENDPOINTS
 
 
 def test_the_second_run_has_its_own_exit_code() -> None:
@@ -47,3 +48,11 @@ def test_the_recorded_help_is_that_of_today() -> None:
         for command in commands
     }
     assert today == read_outputs(PAGE.read_text(encoding="utf-8"), HELP)
+
+
+def test_the_docs_show_what_was_recorded() -> None:
+    """The example of operations.md is the output of a real run, on the page of outputs."""
+    recorded = read_outputs(PAGE.read_text(encoding="utf-8"), ENDPOINTS)
+    operations = (PAGE.parents[1] / "operations.md").read_text(encoding="utf-8")
+    (shown,) = [text for command, text in recorded.items() if "--from" in command]
+    assert f"```text\n{shown}\n```" in operations

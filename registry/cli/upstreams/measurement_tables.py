@@ -1,0 +1,115 @@
+"""The tables and lines in which `upstreams test` prints what it has found out. Pure."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import MappingProxyType
+
+from registry.cli.printing import Summary, Verbatim
+from registry.cli.tables import Table, make_table
+from registry.cli.terminal import format_bytes
+from registry.cli.upstreams.numbers import format_long, format_rate, format_short
+from registry.reports.upstreams import CandidateReport, UpstreamTest
+from registry.settings.upstreams import UpstreamSettings
+from registry.settings.values import format_duration, format_key
+
+_STEPS = MappingProxyType(
+    {
+        "NAME": "name",
+        "CONNECT": "connection",
+        "TLS": "TLS",
+        "/V2/": "/v2/",
+        "TOKEN": "token",
+        "TAGS": "tags",
+    }
+)
+
+
+def draw_test(test: UpstreamTest, file: Path) -> Iterator[str | Table]:
+    """Yield the tables, the reasons, and the lines to paste into the settings `file`."""
+    if not test.complete:
+        yield "interrupted; this is what is known so far:"
+    working = [each for each in test.candidates if each.works]
+    if working:
+        yield _draw_ranking(working)
+        if test.layer is not None:
+            size = format_bytes(test.layer.size)
+            yield f"measured with a layer of {test.layer.image} ({size})"
+        yield ""
+    yield _draw_steps(test)
+    broken = [each for each in test.candidates if each.failed]
+    if broken:
+        yield ""
+        yield _draw_failures(broken)
+    notes = [*_list_notes(test)]
+    yield from ("", *notes) if notes else ()
+    yield ""
+    yield from _draw_advice(test, file)
+
+
+def _draw_ranking(working: list[CandidateReport]) -> Table:
+    columns = ("100 MiB", "FIRST BYTE", "1 CONN.", "8 CONN.", "RANGES", "ENDPOINT")
+    table = make_table(*columns, numbers=columns[:4], names="ENDPOINT")
+    for each in working:
+        table.add_row(
+            format_long(each.seconds),
+            format_short(each.first_byte),
+            format_rate(each.rate),
+            format_rate(each.total),
+            "yes" if each.ranges else "no",
+            each.endpoint,
+        )
+    return table
+
+
+def _draw_steps(test: UpstreamTest) -> Table:
+    table = make_table(*_STEPS, "ENDPOINT", numbers=tuple(_STEPS), names="ENDPOINT")
+    for each in test.candidates:
+        cells = [
+            "failed" if each.failed == step else format_short(each.steps.get(step))
+            for step in _STEPS.values()
+        ]
+        table.add_row(*cells, each.endpoint)
+    return table
+
+
+def _draw_failures(broken: list[CandidateReport]) -> Table:
+    table = make_table("FAILED ENDPOINT", "STEP", "REASON", names="FAILED ENDPOINT")
+    for each in broken:
+        table.add_row(each.endpoint, each.failed, each.why)
+    return table
+
+
+def _list_notes(test: UpstreamTest) -> Iterator[str]:
+    for each in (each for each in test.candidates if each.works):
+        for image in each.differs:
+            whom = "the registry itself" if test.own_works else "most others"
+            yield Summary(
+                f"{each.endpoint} is left out: of {image} it gives another digest than {whom}"
+                f" ({each.digests[image]}, and not {test.agreed[image]})"
+            )
+        if each.limit is not None:
+            period = format_duration(each.limit.period)
+            yield (
+                f"{each.endpoint}: {each.limit.remaining} of {each.limit.allowed} pulls in {period}"
+                " are left"
+            )
+        yield from (f"{each.endpoint}: {note}" for note in each.notes)
+
+
+def _draw_advice(test: UpstreamTest, file: Path) -> Iterator[str]:
+    if not test.endpoints:
+        yield "none of these endpoints can be used"
+        return
+    yield f"to use them in this order, write into {file}:"
+    yield ""
+    yield from map(Verbatim, list_settings(test))
+
+
+def list_settings(test: UpstreamTest) -> Iterator[str]:
+    """Yield the lines of the settings file that a test advises."""
+    yield f"[{format_key(('upstreams', test.upstream))}]"
+    yield f"endpoints = {json.dumps(list(test.endpoints))}"
+    # Where the registry itself cannot be asked what a tag means, two others have to agree.
+    if "names" in UpstreamSettings.model_fields and not test.own_works and len(test.endpoints) > 1:
+        yield 'names = "agree"'
