@@ -5,7 +5,7 @@ another process writes the partial file, this one follows it, and takes over if 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import structlog
@@ -21,6 +21,7 @@ from registry.errors import (
     TooManyDownloads,
 )
 from registry.metrics import Metrics
+from registry.mirror.bandwidth import Bandwidth
 from registry.mirror.batching import Batcher
 from registry.mirror.download_request import DownloadRequest, PartChoice
 from registry.store.files import refuse
@@ -43,21 +44,20 @@ class Download:
         content: Content,
         clock: Callable[[], float],
         metrics: Metrics,
+        *,
         budget: DownloadBudget,
+        bandwidth: Bandwidth,
     ) -> None:
         self.size = request.size
         self.failure: EntrepotError | None = None
-        self.is_over = False
-        self.is_writer = False
+        self.is_over = self.is_writer = False
         self.is_delivered = False  # whether all bytes are verified, and the registry has sent them
         self.readers = 0
-        self._request = request
-        self._digest = request.digest
-        self._content = content
-        self._clock = clock
-        self._metrics = metrics
+        self._request, self._digest = request, request.digest
+        self._content, self._clock, self._metrics = content, clock, metrics
         self._turn = budget.open_turn(self._is_read, request.connections, request.registry)
-        self._part = PartChoice(request, content)
+        self._bandwidth = bandwidth
+        self._part = PartChoice(request, content, is_warming=bandwidth.is_warming)
         self.has_bytes = False
         self._seen: Progress | None = None
         self._silence = Silence()
@@ -75,6 +75,9 @@ class Download:
 
     def _is_read(self) -> bool:
         return self.readers > 0 or self._part.is_followed()
+
+    def _is_urgent(self) -> bool:
+        return self._part.is_for_client(self.readers)
 
     async def started(self) -> None:
         """Wait until the first bytes are in the partial file, or the download is over.
@@ -239,7 +242,9 @@ class Download:
         try:
             async with pausing:
                 self._turn.pausing = pausing
-                await self._fetch(ingest, resumed)
+                with self._bandwidth.open(self._request.registry, self._is_urgent) as pace:
+                    self._turn.pace = pace
+                    await self._fetch(ingest, resumed, self._request.open(pace))
         except TimeoutError:
             if not pausing.expired():
                 raise
@@ -249,10 +254,8 @@ class Download:
             self._turn.pausing = None
         return True
 
-    async def _fetch(self, ingest: Ingest, resumed: int) -> None:
+    async def _fetch(self, ingest: Ingest, resumed: int, download: BlobDownload) -> None:
         """Download all bytes after the first `resumed` ones."""
-        request = self._request
-        download = request.source.open_blob(request.repository.name, request.digest, request.size)
         info = ingest.read_info()
         suspects = tuple(info.suspects) if info is not None else ()
         if suspects:
@@ -260,7 +263,7 @@ class Download:
         chunks = read_in_order(download, resumed, self._turn)
         async with Batcher(chunks, lambda: self._turn.depth) as batcher:
             # While the upstream answers, other processes learn whose download this is.
-            await in_thread(self._announce, ingest, download, suspects)
+            await in_thread(self._part.announce, ingest, download, self._clock(), suspects)
             while batch := await batcher.take():
                 self._metrics.downloaded_bytes.inc(sum(map(len, batch)))
                 if not self.has_bytes:
@@ -268,7 +271,7 @@ class Download:
                     await ingest.expect(download.size)
                     await ingest.append_first(batch.pop(0))
                     self._start(download.size)
-                    await in_thread(self._announce, ingest, download, suspects)
+                    await in_thread(self._part.announce, ingest, download, self._clock(), suspects)
                     self._log.info(
                         "download started", size=download.size, endpoint=download.endpoint
                     )
@@ -278,16 +281,13 @@ class Download:
         # Written before the check of the digest: after it this process may die, or another process
         # may start a download. If an earlier writer's bytes may be wrong, no endpoint is suspected.
         if not resumed and not ingest.is_complete:
-            self._announce(ingest, download, (*suspects, *download.mark_suspect()))
+            suspects = (*suspects, *download.mark_suspect())
+            self._part.announce(ingest, download, self._clock(), suspects)
 
     def _give_up(self) -> None:
         self.failure = StoreError(str(self._digest), "the disk does not answer")
         self.is_over = True
         self._notify()
-
-    def _announce(self, ingest: Ingest, download: BlobDownload, suspects: Sequence[str]) -> None:
-        """Write information for other processes; `suspects` stay in it until the blob is whole."""
-        ingest.write_info(self._request.describe(download, self._clock(), suspects))
 
     def _start(self, size: int | None) -> None:
         """Let readers begin, because the first bytes are there."""

@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import Field, SecretStr, field_validator
 
-from registry.settings.fields import Endpoint, Proxy, Registry, Secret, Section
+from registry.settings.fields import Endpoint, Proxy, Rate, Registry, Secret, Section
+from registry.settings.rates import RateSchedule
 from registry.settings.values import Refusal
 
 
@@ -13,7 +14,8 @@ class UpstreamSettings(Section):
 
     `endpoints` are base URLs, tried in order. `auth_realms` are further hosts to which this
     upstream's credentials may be sent. `aliases` are other names that clients use for it.
-    `connections` is how many connections may download one large blob. `allow_private_redirects` and
+    `connections` is how many connections may download one large blob. `max_rate` is how many bytes
+    a second all processes together may download, by the hour. `allow_private_redirects` and
     `allow_http_redirects` let the upstream send the mirror to private addresses and to http, for
     blobs and for tokens. `password` is what `password_file` contained when the settings were
     loaded.
@@ -24,6 +26,7 @@ class UpstreamSettings(Section):
     password_file: str = ""
     proxy: Proxy = Field(default="", repr=False)  # may contain a password
     connections: int = Field(default=4, ge=1, le=16)
+    max_rate: Rate = RateSchedule()
     default: bool = False
     auth_realms: tuple[Registry, ...] = ()
     ca_file: str = ""

@@ -12,6 +12,7 @@ from registry.upstream.blob_size import read_length
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool, combine, is_temporary
 from registry.upstream.failures import RangeRefused, WrongSize
+from registry.upstream.pacing import Pace
 from registry.upstream.request import Answer, Request, is_compressed
 
 OPEN_BUDGET = 25.0  # seconds until the first byte, because a client waits for the headers
@@ -70,12 +71,13 @@ class _Redirect:
 class BlobDownloader:
     """Implements `BlobDownload` with the endpoints of a pool; any endpoint can continue."""
 
-    def __init__(self, pool: EndpointPool, request: Request, size: int | None) -> None:
+    def __init__(self, pool: EndpointPool, request: Request, size: int | None, pace: Pace) -> None:
         self.size = size
         self.endpoint = ""
         self.has_ranges: bool | None = None
         self._pool = pool
         self._request = request
+        self._pace = pace
         self._senders: dict[Endpoint, None] = {}  # in the order of their first bytes
         # Endpoints whose connection broke during this blob: other endpoints are asked first.
         self._broken: set[Endpoint] = set()
@@ -179,6 +181,7 @@ class BlobDownloader:
                 # usable.
                 async for piece in answer.response.aiter_raw():
                     if chunk := wanted.take(piece, answer.origin):
+                        await self._pace.take(len(chunk))
                         yield chunk
                     if wanted.is_longer and wanted.is_done:
                         break

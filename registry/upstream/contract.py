@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference
+from registry.upstream.pacing import Pace
 
 
 class Fallback(Enum):
@@ -91,8 +92,13 @@ class Source(Protocol):
         """Return the size of a blob in bytes; None if the answer has none. Raises BlobUnknown."""
         ...
 
-    def open_blob(self, repository: str, digest: Digest, size: int | None) -> BlobDownload:
-        """Prepare to read a blob of `size` bytes (None: not known); this sends no request."""
+    def open_blob(
+        self, repository: str, digest: Digest, size: int | None, *, pace: Pace | None = None
+    ) -> BlobDownload:
+        """Prepare to read a blob of `size` bytes (None: not known); this sends no request.
+
+        It is read at most as fast as `pace` allows (None: at any speed).
+        """
         ...
 
     async def list_tags(

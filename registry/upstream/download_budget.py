@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
+from registry.upstream.pacing import Pacer
+
 UNWRITTEN = 4  # one part in so many of the memory is for what was received and not written yet
 MOST_WAITING = 200  # downloads that may wait although nobody reads them
 DEPTH = 4 * 1024 * 1024  # bytes that one download may have received and not written yet
@@ -51,6 +53,7 @@ class Turn:
         self.connections = connections
         self.upstream = upstream
         self.pausing: asyncio.Timeout | None = None
+        self.pace: Pacer | None = None  # of the download, while it runs
         self.free = asyncio.Event()  # set when a waiting download may try again
         self._budget = budget
 
@@ -207,7 +210,8 @@ class DownloadBudget:
 
     def take(self, turn: Turn, wanted: int, least: int, used: int) -> int:
         """Take memory for a further connection of a download; see `Turn.take`."""
-        if not turn.is_read():
+        is_held = turn.pace is not None and turn.pace.is_held
+        if not turn.is_read() or is_held:  # a connection more brings nothing, if the limit is ours
             return 0
         downloads = max(1, len(self._running))
         most, each = share_out(

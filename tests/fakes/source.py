@@ -16,6 +16,7 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference
 from registry.upstream.contract import Fallback, UpstreamList
+from registry.upstream.pacing import Pace
 
 ORIGIN = "https://memory.example"
 CHUNK = 64 * 1024  # bytes yielded at a time at most
@@ -158,7 +159,9 @@ class MemorySource:
             raise BlobUnknown(repository, str(digest))
         return len(found) if self.tap.tells_size else None
 
-    def open_blob(self, repository: str, digest: Digest, size: int | None) -> MemoryTransfer:
+    def open_blob(
+        self, repository: str, digest: Digest, size: int | None, *, pace: Pace | None = None
+    ) -> MemoryTransfer:
         content = self.blobs.get((repository, str(digest)))
         return MemoryTransfer(self.tap, content, BlobUnknown(repository, str(digest)), size)
 
