@@ -16,6 +16,7 @@ from registry.catalog.deletion import DeletionCatalog
 from registry.catalog.image_graph import ImageGraphCatalog
 from registry.catalog.last_used import LastUsedCatalog
 from registry.catalog.manifests import ManifestCatalog
+from registry.catalog.prefetch_runs import PrefetchCatalog
 from registry.catalog.preparation import is_missing
 from registry.catalog.pulls import PullCatalog
 from registry.catalog.rebuild import RebuildCatalog
@@ -84,7 +85,7 @@ class ContentServices:
             self._stored,
             self._handles.ingests,
             self.evictor,
-            self._locks,
+            self.locks,
             free_space=self._free_space,
             folder=self._handles.folder.root,
             storage=self._settings.storage,
@@ -115,7 +116,7 @@ class ContentServices:
     def deletion(self) -> ImageDeletion:
         """Removes images."""
         catalog = DeletionCatalog(self._database)
-        return ImageDeletion(catalog, self._handles.tags, self.evictor, self._locks)
+        return ImageDeletion(catalog, self._handles.tags, self.evictor, self.locks)
 
     @cached_property
     def expiry(self) -> Expiry:
@@ -169,6 +170,11 @@ class ContentServices:
         return Maintenance(self.space, self.expiry, self.pull_history, self.audit, rate)
 
     @cached_property
+    def prefetch_runs(self) -> PrefetchCatalog:
+        """When each prefetch last ran."""
+        return PrefetchCatalog(self._database)
+
+    @cached_property
     def backup(self) -> Backup:
         """Copies the data folder to a backup."""
         return Backup(self._database, self._handles)
@@ -181,7 +187,7 @@ class ContentServices:
     @cached_property
     def importer(self) -> Importer:
         """Imports bundles."""
-        log = ImportLog(self._handles.folder.imports, self._locks, self._clock)
+        log = ImportLog(self._handles.folder.imports, self.locks, self._clock)
         return Importer(self.content, self.manifests, log, self._clock)
 
     @cached_property
@@ -197,10 +203,11 @@ class ContentServices:
     @cached_property
     def _pins(self) -> Pins:
         path = self._handles.folder.pins
-        return Pins(self._database, path, self._locks, self._clock)
+        return Pins(self._database, path, self.locks, self._clock)
 
     @cached_property
-    def _locks(self) -> ExclusiveLocks:
+    def locks(self) -> ExclusiveLocks:
+        """Locks between the processes on the data folder."""
         return ExclusiveLocks(self._handles.folder.locks)
 
     @cached_property
