@@ -113,9 +113,9 @@ async def _maintain(settings: Settings, folder: DataFolder, metrics: Metrics) ->
         tidying = tasks.start(content.maintenance.keep_tidy())
         if settings.prefetch and not settings.offline:
             # Only here: the libraries that read lists are needed by no other process.
-            from registry.wiring.prefetching import open_schedule  # noqa: PLC0415
+            from registry.wiring.prefetching import build_schedule  # noqa: PLC0415
 
-            tasks.keep(open_schedule(settings, content).keep_running())
+            tasks.keep(build_schedule(settings, content).keep_running())
         ended, _ = await asyncio.wait([watching, tidying], return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
             task.result()

@@ -22,7 +22,7 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "image_lists": "oci errors",
         "content": "store catalog settings metrics tasks oci errors",
         "bundle": "content store settings tasks oci errors",
-        "mirror": "content upstream store catalog settings metrics tasks oci errors",
+        "mirror": "content image_lists upstream store catalog settings metrics tasks oci errors",
         "reports": "mirror bundle image_lists content oci",
         "api": "mirror metrics tasks oci errors",
         "console": "",
