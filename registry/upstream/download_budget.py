@@ -111,11 +111,13 @@ class Turn:
 class DownloadBudget:
     """The budget of one process: `memory` in bytes, and a number of connections.
 
-    Most of the memory is for segments, and the rest for bytes that wait to be written.
+    Most of the memory is for segments, and the rest for bytes that wait to be written. Downloads
+    get further connections only from the first `spread` ones (None: from all).
     """
 
-    def __init__(self, memory: int, connections: int) -> None:
+    def __init__(self, memory: int, connections: int, spread: int | None = None) -> None:
         self._connections = connections
+        self._spread = min(connections, connections if spread is None else spread)
         self._unwritten = memory // UNWRITTEN
         self._memory = memory - self._unwritten
         self._taken = 0  # of the memory for segments
@@ -215,7 +217,7 @@ class DownloadBudget:
             return 0
         downloads = max(1, len(self._running))
         most, each = share_out(
-            self._memory, self._connections, downloads, own=turn.connections, least=least
+            self._memory, self._spread, downloads, own=turn.connections, least=least
         )
         length = min(wanted, each)
         if used >= most or self._taken + length > self._memory:

@@ -42,8 +42,9 @@ from registry.upstream.download_budget import DownloadBudget
 from registry.upstream.via import ViaWriter, make_name
 from registry.wiring.content import ContentServices
 
-# Connections of a process that warms. What they receive until they slow down delays clients.
-MOST_FOR_WARMING = 16
+# Connections up to which downloads that warm have several. What each receives until it slows down
+# delays clients.
+WARMING_SPREAD = 8
 MEMORY = 32 * 1024 * 1024  # bytes of manifests that one worker keeps in memory
 
 
@@ -148,10 +149,8 @@ class PullServices:
     def _build_blobs(self) -> Blobs:
         content, upstreams = self._content.content, self._settings.upstreams
         limits = self._settings.limits
-        connections = limits.download_connections
-        if self._is_warming:
-            connections = min(connections, MOST_FOR_WARMING)
-        budget = DownloadBudget(limits.download_memory, connections)
+        spread = WARMING_SPREAD if self._is_warming else None
+        budget = DownloadBudget(limits.download_memory, limits.download_connections, spread)
         return Blobs(
             self._sources,
             {name: upstream.connections for name, upstream in upstreams.items()},
