@@ -136,6 +136,10 @@ class Content:
         """Whether somebody has followed a partial file in the last `seconds`."""
         return abs(time.time() - self._ingests.find_follower(part)) < seconds
 
+    def find_follower(self, part: Digest) -> float:
+        """Return when somebody followed a partial file, or its writer began (epoch; 0: never)."""
+        return self._ingests.find_follower(part)
+
     def measure_partial(self, digest: Digest) -> int:
         """Return how many bytes the partial files of a blob take on the disk."""
         return self._ingests.measure(digest)

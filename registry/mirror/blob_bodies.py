@@ -3,11 +3,12 @@
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from registry.errors import DigestMismatch, EntrepotError, StoreError, TooManyDownloads
 from registry.logs import get_logger
 from registry.metrics.process_metrics import Metrics
+from registry.mirror.bandwidth import Bandwidth
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.download import Download
 from registry.mirror.download_request import DownloadRequest
@@ -92,6 +93,7 @@ class DownloadingBlob:
         *,
         metrics: Metrics,
         budget: DownloadBudget,
+        bandwidth: Bandwidth,
         open_stored: Callable[[], Awaitable[StoredBlob | None]] | None = None,
     ) -> None:
         """`open_stored` opens the blob as soon as it is stored; None if it may not be read."""
@@ -103,6 +105,7 @@ class DownloadingBlob:
         self._metrics = metrics
         self._open_stored = open_stored
         self._budget = budget
+        self._bandwidth = bandwidth
 
     @property
     def is_passed_through(self) -> bool:
@@ -197,16 +200,17 @@ class DownloadingBlob:
             why=str(self._find_failure()),
         )
         # The size that the client was told: where it ends, the digest has to be right.
-        download = request.source.open_blob(request.repository.name, request.digest, self.size)
         note = self._metrics.downloaded_bytes.inc
-        chunks = pass_through(download, request.digest, sent, stop, self._reader, note=note)
         turn = self._budget.open_turn(lambda: True, 1, request.registry)
         try:
             if not await turn.begin_within(TURN_WAIT):
                 raise TooManyDownloads
-            async with aclosing(chunks):
-                async for chunk in chunks:
-                    yield chunk
+            with self._bandwidth.open(request.registry, lambda: True) as pace:
+                download = replace(request, size=self.size).open(pace)
+                chunks = pass_through(download, request.digest, sent, stop, self._reader, note=note)
+                async with aclosing(chunks):
+                    async for chunk in chunks:
+                        yield chunk
         finally:
             turn.end()
 

@@ -260,6 +260,7 @@ class Blobs:
             origin,
             metrics=self._metrics,
             budget=self._downloads.budget,
+            bandwidth=self._downloads.bandwidth,
             open_stored=partial(self._open_allowed, request, origin),
         )
 

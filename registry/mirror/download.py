@@ -21,15 +21,16 @@ from registry.errors import (
 from registry.logs import get_logger
 from registry.metrics.process_metrics import Metrics
 from registry.mirror.announcement import Announcement
-from registry.mirror.batching import Batcher
+from registry.mirror.bandwidth import Bandwidth
 from registry.mirror.download_request import DownloadRequest, PartChoice
 from registry.mirror.repair import judge
+from registry.mirror.rest import Rest
 from registry.store.files import refuse
 from registry.store.partial import PartialReader, PartialState, Progress
 from registry.store.signs_of_life import WRITER_SILENCE, Silence
 from registry.tasks import Tasks
 from registry.upstream.download_budget import CHECK, TURN_WAIT, DownloadBudget
-from registry.upstream.parallel_ranges import read_in_order
+from registry.upstream.pacing import Pace
 
 POLL = 0.02  # seconds between two checks of a partial file that another process writes
 
@@ -43,21 +44,20 @@ class Download:
         content: Content,
         clock: Callable[[], float],
         metrics: Metrics,
+        *,
         budget: DownloadBudget,
+        bandwidth: Bandwidth,
     ) -> None:
         self.size = request.size
         self.failure: EntrepotError | None = None
-        self.is_over = False
-        self.is_writer = False
+        self.is_over = self.is_writer = False
         self.is_delivered = False  # whether all bytes are verified, and the registry has sent them
         self.readers = 0
-        self._request = request
-        self._digest = request.digest
-        self._content = content
-        self._clock = clock
-        self._metrics = metrics
+        self._request, self._digest = request, request.digest
+        self._content, self._clock, self._metrics = content, clock, metrics
         self._turn = budget.open_turn(self._is_read, request.connections, request.registry)
-        self._part = PartChoice(request, content)
+        self._bandwidth = bandwidth
+        self._part = PartChoice(request, content, is_warming=bandwidth.is_warming)
         self.has_bytes = False
         self._seen: Progress | None = None
         self._silence = Silence()
@@ -75,6 +75,9 @@ class Download:
 
     def _is_read(self) -> bool:
         return self.readers > 0 or self._part.is_followed()
+
+    def _is_urgent(self) -> bool:
+        return self._part.is_for_client(self.readers)
 
     async def started(self) -> None:
         """Wait until the first bytes are in the partial file, or the download is over.
@@ -238,7 +241,9 @@ class Download:
         try:
             async with pausing:
                 self._turn.pausing = pausing
-                await self._fetch(ingest, resumed)
+                with self._bandwidth.open(self._request.registry, self._is_urgent) as pace:
+                    self._turn.pace = pace
+                    await self._fetch(ingest, resumed, pace)
         except TimeoutError:
             if not pausing.expired():
                 raise
@@ -248,34 +253,13 @@ class Download:
             self._turn.pausing = None
         return True
 
-    async def _fetch(self, ingest: Ingest, resumed: int) -> None:
-        """Download all bytes after the first `resumed` ones."""
-        request = self._request
-        download = request.source.open_blob(request.repository.name, request.digest, request.size)
-        told = Announcement(ingest, request, download, self._clock, resumed)
-        if told.suspects:
-            download.mark_suspect(*told.suspects)
-        chunks = read_in_order(download, resumed, self._turn, told.trace.note)
-        async with Batcher(chunks, lambda: self._turn.depth) as batcher:
-            await told.write()  # while the upstream answers, others learn whose download this is
-            is_first = True
-            while batch := await batcher.take():
-                self._metrics.downloaded_bytes.inc(sum(map(len, batch)))
-                if is_first:
-                    is_first = False
-                    # The size in a manifest may be wrong; this is the one that the upstream states.
-                    await ingest.expect(download.size)
-                    await ingest.append_first(batch.pop(0))
-                    if not told.is_held:
-                        self._start(download.size)
-                    await told.write()
-                    size, endpoint = download.size, download.endpoint
-                    self._log.info("download started", size=size, endpoint=endpoint)
-                if batch:
-                    await ingest.append(batch)
-                    self._notify()
-                await told.update()
+    async def _fetch(self, ingest: Ingest, resumed: int, pace: Pace) -> None:
+        """Download all bytes after the first `resumed` ones, and check or repair them."""
+        download = self._request.open(pace)
+        told = Announcement(ingest, self._request, download, self._clock, resumed)
         counter = self._metrics.downloaded_bytes
+        rest = Rest(ingest, download, told, self._part, self._turn, counter.inc, self._log)
+        await rest.fetch(resumed, start=self._start, notify=self._notify)
         await judge(ingest, download, told, on_reject=self._begin_again, note=counter.inc)
 
     def _begin_again(self) -> None:

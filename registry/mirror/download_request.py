@@ -11,6 +11,7 @@ from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.ingests import IngestInfo, name_beside
 from registry.upstream.contract import BlobDownload, Source
+from registry.upstream.pacing import Pace
 
 STALLED = 5.0  # seconds without a byte, after which another repository's download is not followed
 NOTE = 1.0  # seconds between two notes that somebody follows a partial file
@@ -30,6 +31,10 @@ class DownloadRequest:
     source: Source
     connections: int
     needs_origin: bool = False
+
+    def open(self, pace: Pace) -> BlobDownload:
+        """Prepare to read the blob as fast as `pace` allows; this sends no request."""
+        return self.source.open_blob(self.repository.name, self.digest, self.size, pace=pace)
 
     @property
     def registry(self) -> str:
@@ -71,18 +76,20 @@ class PartChoice:
     """The name of the partial file that a download writes or follows.
 
     It is the digest. But if that file is being written for another registry, it is a name that only
-    this registry uses (decision record 0027).
+    this registry uses (decision record 0027). With `is_warming`, this process has no clients.
     """
 
-    def __init__(self, request: DownloadRequest, content: Content) -> None:
+    def __init__(self, request: DownloadRequest, content: Content, *, is_warming: bool) -> None:
         self._request = request
         self._content = content
+        self._is_warming = is_warming
         owners = (request.registry, str(request.repository))
         self._untried = [name_beside(request.digest, owner) for owner in owners]
         self.name = request.digest
         self._noted_at = -math.inf
         self._looked_at = -math.inf
         self._is_followed = False
+        self._written_at = math.inf
         # Go on with a partial file that was begun beside that of another registry.
         with suppress(OSError):  # if the disk refuses, the download says so when it writes
             while any(map(content.measure_partial, self._untried)):
@@ -106,9 +113,9 @@ class PartChoice:
         return True
 
     def note_follower(self) -> None:
-        """Let the writer know, in whatever process it is, that somebody reads what it writes."""
+        """Let the writer know, in whatever process it is, that a client reads what it writes."""
         now = asyncio.get_running_loop().time()
-        if now >= self._noted_at + NOTE:
+        if not self._is_warming and now >= self._noted_at + NOTE:
             self._noted_at = now
             self._content.note_follower(self.name)
 
@@ -119,3 +126,17 @@ class PartChoice:
             self._looked_at = now
             self._is_followed = self._content.is_followed(self.name, FOLLOWED)
         return self._is_followed
+
+    def note_announced(self) -> None:
+        """Note that others can see what this process writes: who follows it comes later."""
+        self._written_at = self._content.find_follower(self.name)
+
+    def is_for_client(self, readers: int) -> bool:
+        """Whether a client reads what this download writes; `readers` are those of this process.
+
+        A process that only warms has no clients. There a download is for a client if another
+        process follows it.
+        """
+        if not self._is_warming:
+            return readers > 0 or self.is_followed()
+        return self.is_followed() and self._content.find_follower(self.name) > self._written_at

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from registry.content.content import Content
 from registry.errors import StoreError
 from registry.metrics.process_metrics import Metrics
+from registry.mirror.bandwidth import Bandwidth
 from registry.mirror.download import Download
 from registry.mirror.download_request import DownloadRequest
 from registry.mirror.free_memory import release_memory
@@ -20,7 +21,7 @@ _Key = tuple[Repository, Digest, tuple[str, ...]]
 
 
 class Downloads:
-    """The downloads of this process, which share `budget`.
+    """The downloads of this process, which share `budget` and `bandwidth`.
 
     They are found by repository, digest, and the mirrors that a request has passed through. Those
     of two keys follow each other like those of two processes.
@@ -32,13 +33,16 @@ class Downloads:
         tasks: Tasks,
         clock: Callable[[], float],
         metrics: Metrics,
+        *,
         budget: DownloadBudget,
+        bandwidth: Bandwidth,
     ) -> None:
         self._content = content
         self._tasks = tasks
         self._clock = clock
         self._metrics = metrics
         self.budget = budget
+        self.bandwidth = bandwidth
         self._running: dict[_Key, Download] = {}
         self._have_ended = asyncio.Event()
 
@@ -80,7 +84,14 @@ class Downloads:
                 await in_thread(release_memory)
 
     def _build(self, request: DownloadRequest) -> Download:
-        return Download(request, self._content, self._clock, self._metrics, self.budget)
+        return Download(
+            request,
+            self._content,
+            self._clock,
+            self._metrics,
+            budget=self.budget,
+            bandwidth=self.bandwidth,
+        )
 
     def _forget(self, key: _Key, download: Download) -> None:
         if self._running.get(key) is download:

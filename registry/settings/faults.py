@@ -20,6 +20,7 @@ from registry.settings.model import (
     StorageSettings,
     TagSettings,
 )
+from registry.settings.prefetch import PrefetchSettings
 from registry.settings.upstreams import UpstreamSettings
 from registry.settings.values import Refusal, format_key, quote
 
@@ -31,6 +32,10 @@ _WORD = re.compile(r"[^._]+")  # of the name of a setting or variable
 _LIKENESS = 0.6  # at least, of 1, for a name to be suggested
 _WITHOUT_TABLE = "offline"  # the only setting that is in no table
 MAX_SHOWN = 60  # characters of a wrong value in a message
+_PREFETCH = MappingProxyType(
+    {"name": "nightly", "at": "02:30", "images": ["redis:7"], "lists": ["images.txt"]}
+    | {"platforms": ["linux/amd64"], "max_images": 1000, "keep_pulls": 20}
+)
 # Our own words for the types of pydantic's errors, whose texts are for programmers.
 _WORDS = MappingProxyType(
     {
@@ -102,7 +107,7 @@ def _explain(fault: Mapping[str, Any]) -> str:
 
 
 def _find_example(place: Place) -> object:
-    example: Any = Settings().dump()
+    example: Any = Settings().dump() | {"prefetch": _PREFETCH}
     for part in place:
         example = example.get(part, example.get("docker.io"))
     return example
@@ -141,17 +146,22 @@ def find_model(place: Place) -> type[BaseModel]:
         "limits": LimitSettings,
         "access": AccessSettings,
         "bundles": BundleSettings,
+        "prefetch": PrefetchSettings,
     }
     return models[place[0]] if place else Settings
 
 
 def list_places(near: Place) -> list[Place]:
-    """Return the places of all settings, but of the upstreams only the one that `near` names."""
+    """Return the places of all settings, but of the upstreams only the one that `near` names.
+
+    Those of a prefetch are only left out if `near` is none of them: there is no single table.
+    """
     upstream = near[1] if len(near) > 2 and near[0] == "upstreams" else "docker.io"
     places: list[Place] = []
     for section in Settings.model_fields:
         head = ("upstreams", upstream) if section == "upstreams" else (section,)
-        fields = () if section == _WITHOUT_TABLE else find_model(head).model_fields
+        is_whole = section == _WITHOUT_TABLE or (section == "prefetch" and near[:-1] != head)
+        fields = () if is_whole else find_model(head).model_fields
         places += [(*head, field) for field in fields if field != "password"] or [head]
     return places
 

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from registry.settings.endpoints import parse_endpoint, parse_trusted
+from registry.settings.rates import RateSchedule, parse_rate
 from registry.settings.values import (
     MASK,
     Address,
@@ -40,6 +41,7 @@ Periods = Annotated[Mapping[str, Duration], BeforeValidator(check_periods)]
 AddressText = Annotated[
     Address, BeforeValidator(parse_address), PlainSerializer(str, when_used="json")
 ]
+Rate = Annotated[RateSchedule, BeforeValidator(parse_rate), PlainSerializer(str, when_used="json")]
 Endpoint = Annotated[str, AfterValidator(parse_endpoint)]
 Trusted = Annotated[str, AfterValidator(parse_trusted)]
 Proxy = Annotated[str, AfterValidator(parse_proxy), PlainSerializer(mask_proxy, when_used="json")]

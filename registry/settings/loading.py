@@ -167,7 +167,9 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
 def _check_tables(document: Mapping[str, Any]) -> None:
     """Refuse values in place of tables; the models check the content of the tables."""
     for section in Settings.model_fields:
-        if section != "offline" and not isinstance(document.get(section, {}), dict):
+        if section == "prefetch":
+            _check_prefetches(document.get(section, []))
+        elif section != "offline" and not isinstance(document.get(section, {}), dict):
             raise SettingsError(section, "this is a table, not a value", f"write [{section}]")
     for name, table in document.get("upstreams", {}).items():
         key = format_key(("upstreams", name))
@@ -177,6 +179,11 @@ def _check_tables(document: Mapping[str, Any]) -> None:
         if dotted != name:
             cure = f"write [{format_key(('upstreams', dotted))}]"
             raise SettingsError(f"upstreams.{dotted}", "a name with dots needs quotes", cure)
+
+
+def _check_prefetches(tables: object) -> None:
+    if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
+        raise SettingsError("prefetch", "this is not a list of tables", "write [[prefetch]]")
 
 
 def _join_dotted(name: str, table: Mapping[str, Any]) -> str:

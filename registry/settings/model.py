@@ -21,6 +21,7 @@ from registry.settings.fields import (
     Section,
     Size,
 )
+from registry.settings.prefetch import PrefetchSettings
 from registry.settings.upstreams import UpstreamSettings, builtin_upstreams
 from registry.settings.values import Address, Refusal, format_duration
 
@@ -203,6 +204,7 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     access: AccessSettings = AccessSettings()
     bundles: BundleSettings = BundleSettings()
+    prefetch: tuple[PrefetchSettings, ...] = ()
 
     @field_validator("upstreams")
     @classmethod
@@ -233,6 +235,16 @@ class Settings(Section):
                         f'configure [upstreams."{name}"] instead, or change its aliases',
                     )
         return upstreams
+
+    @field_validator("prefetch")
+    @classmethod
+    def _have_names_of_their_own(
+        cls, prefetch: tuple[PrefetchSettings, ...]
+    ) -> tuple[PrefetchSettings, ...]:
+        names = [each.name for each in prefetch]
+        if twice := next((name for name in names if names.count(name) > 1), ""):
+            raise Refusal(f"two of them have the name {twice!r}", "give one of them another name")
+        return prefetch
 
     @property
     def default_upstream(self) -> str:

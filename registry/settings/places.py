@@ -144,7 +144,7 @@ def find_current_folder() -> Path:
 
 
 def place_files(document: Mapping[str, Any], file: Path) -> None:
-    """Make the relative paths of certificates, keys and passwords in `document` absolute.
+    """Make the relative paths of certificates, keys, passwords and lists in `document` absolute.
 
     They are relative to the folder of `file`. In version 0.1 they were relative to the current
     folder; a file that is there, and not at the new place, stays as it is written.
@@ -159,6 +159,9 @@ def place_files(document: Mapping[str, Any], file: Path) -> None:
             table[key] = _place_file(table[key], folder)
     if isinstance(keys := bundles.get("keys"), list):
         bundles["keys"] = [_place_file(each, folder) for each in keys]
+    for prefetch in document.get("prefetch", []):
+        if isinstance(lists := prefetch.get("lists"), list):
+            prefetch["lists"] = [_place_file(each, folder) for each in lists]
 
 
 def _place_file(value: object, folder: Path) -> object:

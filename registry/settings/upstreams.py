@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from registry.settings.endpoints import is_endpoint
-from registry.settings.fields import Endpoint, Proxy, Registry, Secret, Section, Trusted
+from registry.settings.fields import Endpoint, Proxy, Rate, Registry, Secret, Section, Trusted
+from registry.settings.rates import RateSchedule
 from registry.settings.values import Refusal
 
 Names = Literal["trusted", "agree", "first"]
@@ -22,10 +23,10 @@ class UpstreamSettings(Section):
     whether blobs are sent while they come, or only those of endpoints that have sent right bytes
     before. `auth_realms` are further hosts to which this upstream's credentials may be sent.
     `aliases` are other names that clients use for it. `connections` is how many connections to
-    each endpoint may download one large blob.
-    `allow_private_redirects` and `allow_http_redirects` let the upstream send the mirror to private
-    addresses and to http, for blobs and for tokens. `password` is what `password_file` contained
-    when the settings were loaded.
+    each endpoint may download one large blob. `max_rate` is how many bytes a second all processes
+    together may download, by the hour. `allow_private_redirects` and `allow_http_redirects` let
+    the upstream send the mirror to private addresses and to http, for blobs and for tokens.
+    `password` is what `password_file` contained when the settings were loaded.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -37,6 +38,7 @@ class UpstreamSettings(Section):
     password_file: str = ""
     proxy: Proxy = Field(default="", repr=False)  # may contain a password
     connections: int = Field(default=10, ge=1, le=16)
+    max_rate: Rate = RateSchedule()
     default: bool = False
     auth_realms: tuple[Registry, ...] = ()
     ca_file: str = ""

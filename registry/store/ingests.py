@@ -196,6 +196,8 @@ class Ingests:
     def write_info(self, digest: Digest, info: IngestInfo) -> None:
         """Write information about a download for other processes.
 
+        The time of the file stays that of the last follower, if there is one (`note_follower`).
+
         Raises:
             StoreError: the disk refused.
         """
@@ -204,6 +206,9 @@ class Ingests:
         with translate_errors(path):
             with open_new(temporary) as file:
                 file.write(json.dumps(asdict(info)).encode())
+            with suppress(FileNotFoundError):
+                former = path.stat()
+                os.utime(temporary, ns=(former.st_atime_ns, former.st_mtime_ns))
             temporary.replace(path)
 
     def read_info(self, digest: Digest) -> IngestInfo | None:

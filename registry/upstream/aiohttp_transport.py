@@ -26,6 +26,8 @@ from registry.upstream.framing import Framing, FramingExcess
 from registry.upstream.httpx_transport import PEER, WAITED
 
 READ_AHEAD = 1024 * 1024  # bytes that are received before they are read; at most twice as many
+# For warming: what a connection still receives when its download has to wait delays clients.
+LITTLE_AHEAD = 64 * 1024
 LONGEST_HEADER = 64 * 1024  # bytes: signed URLs are long
 KEPT_IDLE = 15.0  # seconds that an idle connection is kept; servers keep theirs longer
 
@@ -49,12 +51,16 @@ class BulkTransport(httpx.AsyncBaseTransport):
     """Sends requests as HTTP/1.1.
 
     `proxy` is the URL of a proxy (`http`, `https`, `socks5`); without one it is empty.
-    `guard` checks the address of each new connection (None: any address is allowed).
+    `guard` checks the address of each new connection (None: any address is allowed). Each of them
+    receives `read_ahead` bytes that nobody reads yet, and at most twice as many.
     """
 
-    def __init__(self, trust: ssl.SSLContext, proxy: str, guard: AddressGuard | None) -> None:
+    def __init__(
+        self, trust: ssl.SSLContext, proxy: str, guard: AddressGuard | None, read_ahead: int
+    ) -> None:
         self._trust = trust
         self._guard = guard
+        self._read_ahead = read_ahead
         self._is_socks = proxy.startswith("socks")
         self._proxy = proxy
         self._session: aiohttp.ClientSession
@@ -123,7 +129,7 @@ class BulkTransport(httpx.AsyncBaseTransport):
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            read_bufsize=READ_AHEAD,
+            read_bufsize=self._read_ahead,
             max_line_size=LONGEST_HEADER,
             max_field_size=LONGEST_HEADER,
             trust_env=False,

@@ -15,6 +15,7 @@ from registry.upstream.endpoint_senders import build_sender
 from registry.upstream.failover import EndpointPool
 from registry.upstream.failures import RangeIgnored, RangeRefused, WrongSize
 from registry.upstream.meter import Meter, within
+from registry.upstream.pacing import Pace
 from registry.upstream.range_sender import Sender
 from registry.upstream.ranking import USUAL
 from registry.upstream.request import Answer, Request, is_compressed
@@ -37,24 +38,23 @@ class _Redirect:
 class BlobDownloader:
     """Implements `BlobDownload` with the endpoints of a pool; any endpoint can continue."""
 
-    def __init__(self, pool: EndpointPool, request: Request, size: int | None) -> None:
+    def __init__(self, pool: EndpointPool, request: Request, size: int | None, pace: Pace) -> None:
         self.size = size
         self.endpoint = ""
         self.has_ranges: bool | None = None
         self._pool = pool
         self._request = request
+        self._pace = pace
         self._senders: dict[Endpoint, Meter] = {}  # in the order of their first bytes
         self._may_explore = True  # until the first bytes are wanted
         # Endpoints whose connection broke during this blob: other endpoints are asked first.
         self._broken: set[Endpoint] = set()
-        # Endpoints whose answer is faulty are not asked again: the answer would be the same. One
-        # faulty answer with the right size is allowed: another server of the endpoint may have
-        # ranges.
+        # Endpoints whose answer is faulty are not asked again: the answer would be the same. One of
+        # the right size is allowed: another server of the endpoint may have ranges.
         self._faulty: dict[Endpoint, UpstreamFaulty] = {}
         self._faulty_once: set[Endpoint] = set()
         self._answers: dict[Endpoint, Unknown | UpstreamError] = {}  # the last failure of each
-        # Not kept after this download: signed URLs expire.
-        self._redirects: dict[Endpoint, _Redirect] = {}
+        self._redirects: dict[Endpoint, _Redirect] = {}  # of this blob only: signed URLs expire
         self._without_range: set[Endpoint] = set()  # endpoints that refused a range
         self._numbers: list[Endpoint] = []  # by the number of the sender
         self._liars: set[Endpoint] = set()
@@ -236,6 +236,7 @@ class BlobDownloader:
                     async for piece in answer.response.aiter_raw():
                         stream.receive(len(piece))
                         if chunk := wanted.take(piece, answer.origin):
+                            await self._pace.take(len(chunk))
                             yield chunk
                         stream.resume()
                         if wanted.is_longer and wanted.is_done:

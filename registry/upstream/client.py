@@ -21,6 +21,7 @@ from registry.errors import SettingsError, UpstreamFaulty, UpstreamUnreachable
 from registry.settings.named_files import check_readable
 from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.addresses import AddressRefused, Reach
+from registry.upstream.aiohttp_transport import LITTLE_AHEAD, READ_AHEAD
 from registry.upstream.failures import AddressForbidden, NoConnection
 from registry.upstream.framing import FramingExcess
 from registry.upstream.transport import BULK, REACH, UpstreamTransport
@@ -54,10 +55,13 @@ def open_client(
     settings: UpstreamSettings,
     via: ViaWriter | None = None,
     own_ports: frozenset[int] = frozenset(),
+    *,
+    is_warming: bool = False,
 ) -> httpx.AsyncClient:
     """Make the client for all requests to the upstream `name`; the caller closes it.
 
-    `via` writes which mirror it is (None: a new one), and `own_ports` are where it listens.
+    `via` writes which mirror it is (None: a new one), and `own_ports` are where it listens. With
+    `is_warming`, connections receive little that nobody reads yet.
 
     Raises:
         SettingsError: `ca_file` cannot be read.
@@ -65,7 +69,11 @@ def open_client(
     trust = load_trust(name, settings.ca_file) if settings.ca_file else trust_system()
     return httpx.AsyncClient(
         transport=UpstreamTransport(
-            trust, settings.proxy, via or ViaWriter(make_name()), own_ports
+            trust,
+            settings.proxy,
+            via or ViaWriter(make_name()),
+            own_ports,
+            LITTLE_AHEAD if is_warming else READ_AHEAD,
         ),
         # Proxies in the environment are ignored; only the settings can name a proxy.
         trust_env=False,

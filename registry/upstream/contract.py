@@ -9,6 +9,7 @@ from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Tag
+from registry.upstream.pacing import Pace
 from registry.upstream.range_sender import Sender
 
 
@@ -153,8 +154,13 @@ class Source(Protocol):
         """Return the size of a blob in bytes; None if the answer has none. Raises BlobUnknown."""
         ...
 
-    def open_blob(self, repository: str, digest: Digest, size: int | None) -> BlobDownload:
-        """Prepare to read a blob of `size` bytes (None: not known); this sends no request."""
+    def open_blob(
+        self, repository: str, digest: Digest, size: int | None, *, pace: Pace | None = None
+    ) -> BlobDownload:
+        """Prepare to read a blob of `size` bytes (None: not known); this sends no request.
+
+        It is read at most as fast as `pace` allows (None: at any speed).
+        """
         ...
 
     async def list_tags(

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
+from registry.upstream.pacing import Pacer
+
 UNWRITTEN = 4  # one part in so many of the memory is for what was received and not written yet
 MOST_WAITING = 200  # downloads that may wait although nobody reads them
 DEPTH = 4 * 1024 * 1024  # bytes that one download may have received and not written yet
@@ -52,6 +54,7 @@ class Turn:
         self.upstream = upstream
         self.pausing: asyncio.Timeout | None = None
         self.taken = 0  # bytes of the memory for segments
+        self.pace: Pacer | None = None  # of the download, while it runs
         self.free = asyncio.Event()  # set when a waiting download may try again
         self._budget = budget
 
@@ -124,11 +127,13 @@ class Turn:
 class DownloadBudget:
     """The budget of one process: `memory` in bytes, and a number of connections.
 
-    Most of the memory is for segments, and the rest for bytes that wait to be written.
+    Most of the memory is for segments, and the rest for bytes that wait to be written. Downloads
+    get further connections only from the first `spread` ones (None: from all).
     """
 
-    def __init__(self, memory: int, connections: int) -> None:
+    def __init__(self, memory: int, connections: int, spread: int | None = None) -> None:
         self._connections = connections
+        self._spread = min(connections, connections if spread is None else spread)
         self._unwritten = memory // UNWRITTEN
         self._memory = memory - self._unwritten
         self._taken = 0  # of the memory for segments
@@ -232,10 +237,11 @@ class DownloadBudget:
 
     def take(self, turn: Turn, wanted: int, least: int, used: int, own: int) -> int:
         """Take memory for a further connection of a download; see `Turn.take`."""
-        if not turn.is_read():
+        is_held = turn.pace is not None and turn.pace.is_held
+        if not turn.is_read() or is_held:  # a connection more brings nothing, if the limit is ours
             return 0
         downloads = max(1, len(self._running))
-        most, each = share_out(self._memory, self._connections, downloads, own=own, least=least)
+        most, each = share_out(self._memory, self._spread, downloads, own=own, least=least)
         # What was received and not passed on yet counts too, although its connection is free again.
         left = self.share - turn.taken
         length = min(wanted, each)

@@ -6,6 +6,7 @@ from registry.errors import UpstreamOffline
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Tag
 from registry.upstream.contract import BlobDownload, Fallback, UpstreamList
+from registry.upstream.pacing import Pace
 
 
 class OfflineSource:
@@ -36,7 +37,9 @@ class OfflineSource:
         """Raise UpstreamOffline."""
         self._refuse()
 
-    def open_blob(self, repository: str, digest: Digest, size: int | None) -> BlobDownload:
+    def open_blob(
+        self, repository: str, digest: Digest, size: int | None, *, pace: Pace | None = None
+    ) -> BlobDownload:
         """Raise UpstreamOffline."""
         self._refuse()
 

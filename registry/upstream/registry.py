@@ -24,6 +24,7 @@ from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
 from registry.upstream.failures import HeadRefused, RedirectBroken
 from registry.upstream.manifest_questions import ManifestQuestions
+from registry.upstream.pacing import Pace, Unpaced
 from registry.upstream.pagination import LARGE_AT_ONCE, Listing, collect_pages
 from registry.upstream.ranking import USUAL
 from registry.upstream.request import Request, check_content_type
@@ -91,9 +92,12 @@ class RegistrySource:
 
         return await self._pool.ask(ask, repository=repository)
 
-    def open_blob(self, repository: str, digest: Digest, size: int | None) -> BlobDownloader:
+    def open_blob(
+        self, repository: str, digest: Digest, size: int | None, *, pace: Pace | None = None
+    ) -> BlobDownloader:
         """Prepare to read a blob of `size` bytes (None: not known); this sends no request."""
-        return BlobDownloader(self._pool, self._blob_request("GET", repository, digest), size)
+        request = self._blob_request("GET", repository, digest)
+        return BlobDownloader(self._pool, request, size, pace or Unpaced())
 
     def _blob_request(self, method: str, repository: str, digest: Digest) -> Request:
         text = str(digest)

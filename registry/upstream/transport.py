@@ -7,7 +7,7 @@ from typing import Self
 import httpx
 
 from registry.upstream.addresses import AddressGuard, Reach
-from registry.upstream.aiohttp_transport import BulkTransport
+from registry.upstream.aiohttp_transport import READ_AHEAD, BulkTransport
 from registry.upstream.httpx_transport import DocumentTransport
 from registry.upstream.via import VIA, ViaWriter
 
@@ -21,7 +21,8 @@ class UpstreamTransport(httpx.AsyncBaseTransport):
 
     Connections for each reach are apart: a request with a small reach must not use a connection
     that another request was allowed to make. A proxy connects by itself, so that its addresses are
-    not checked. `own_ports` are those on which the mirror listens.
+    not checked. `own_ports` are those on which the mirror listens. `read_ahead` is how many bytes
+    of a blob are received before somebody reads them.
     """
 
     def __init__(
@@ -30,11 +31,13 @@ class UpstreamTransport(httpx.AsyncBaseTransport):
         proxy: str,
         via: ViaWriter,
         own_ports: frozenset[int] = frozenset(),
+        read_ahead: int = READ_AHEAD,
     ) -> None:
         self._trust = trust
         self._proxy = proxy
         self._via = via
         self._own_ports = own_ports
+        self._read_ahead = read_ahead
         self._pools: dict[Reach | None, tuple[BulkTransport, DocumentTransport]] = {}
         self._stack = AsyncExitStack()
 
@@ -56,7 +59,7 @@ class UpstreamTransport(httpx.AsyncBaseTransport):
 
     async def _open(self, reach: Reach | None) -> tuple[BulkTransport, DocumentTransport]:
         guard = None if reach is None else AddressGuard(reach, self._own_ports)
-        bulk = BulkTransport(self._trust, self._proxy, guard)
+        bulk = BulkTransport(self._trust, self._proxy, guard, self._read_ahead)
         documents = DocumentTransport(self._trust, self._proxy, guard)
         self._pools[reach] = bulk, documents
         await self._stack.enter_async_context(bulk)

@@ -15,6 +15,7 @@ from registry.catalog.endpoints import EndpointCatalog
 from registry.catalog.image_graph import ImageGraphCatalog
 from registry.catalog.last_used import LastUsedCatalog
 from registry.catalog.manifests import ManifestCatalog
+from registry.catalog.prefetch_runs import PrefetchCatalog
 from registry.catalog.preparation import is_missing
 from registry.catalog.pulls import PullCatalog
 from registry.catalog.rebuild import RebuildCatalog
@@ -55,8 +56,7 @@ if TYPE_CHECKING:
 class ContentServices:
     """The services over one data folder; none of them asks an upstream.
 
-    A pull worker, the background process and each command use different services, so each service
-    is built only when it is first used.
+    Each process needs other services, so each is built only when it is first used.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class ContentServices:
             self._stored,
             self._handles.ingests,
             self.evictor,
-            self._locks,
+            self.locks,
             free_space=self._free_space,
             folder=self._handles.folder.root,
             storage=self._settings.storage,
@@ -119,7 +119,7 @@ class ContentServices:
     def deletion(self) -> ImageDeletion:
         """Removes images."""
         catalog = DeletionCatalog(self._database)
-        return ImageDeletion(catalog, self._handles.tags, self.evictor, self._locks)
+        return ImageDeletion(catalog, self._handles.tags, self.evictor, self.locks)
 
     @cached_property
     def expiry(self) -> Expiry:
@@ -178,6 +178,11 @@ class ContentServices:
         return Maintenance(self.space, self.expiry, self.pull_history, self.audit, rate)
 
     @cached_property
+    def prefetch_runs(self) -> PrefetchCatalog:
+        """When each prefetch last ran."""
+        return PrefetchCatalog(self._database)
+
+    @cached_property
     def backup(self) -> Backup:
         """Copies the data folder to a backup."""
         return Backup(self._database, self._handles)
@@ -195,7 +200,7 @@ class ContentServices:
         from registry.bundle.load.import_log import ImportLog  # noqa: PLC0415
         from registry.bundle.load.importer import Importer  # noqa: PLC0415
 
-        log = ImportLog(self._handles.folder.imports, self._locks, self._clock)
+        log = ImportLog(self._handles.folder.imports, self.locks, self._clock)
         return Importer(self.content, self.manifests, log, self._clock)
 
     @cached_property
@@ -211,10 +216,11 @@ class ContentServices:
     @cached_property
     def _pins(self) -> Pins:
         path = self._handles.folder.pins
-        return Pins(self._database, path, self._locks, self._clock)
+        return Pins(self._database, path, self.locks, self._clock)
 
     @cached_property
-    def _locks(self) -> ExclusiveLocks:
+    def locks(self) -> ExclusiveLocks:
+        """Locks between the processes on the data folder."""
         return ExclusiveLocks(self._handles.folder.locks)
 
     @cached_property

@@ -14,6 +14,7 @@ from registry.content.backup import DataHandles
 from registry.content.pull_log import PullLog
 from registry.metrics.process_metrics import Metrics
 from registry.mirror.background_proofs import BackgroundProofs
+from registry.mirror.bandwidth import Bandwidth
 from registry.mirror.blob_checks import BlobChecks
 from registry.mirror.blobs import Blobs
 from registry.mirror.cache_status import CacheStatus
@@ -33,6 +34,7 @@ from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.mirror.upstream_waits import UpstreamWaits
 from registry.settings.model import Settings
 from registry.settings.trust_domains import find_trusted
+from registry.store.demand_files import DemandFiles
 from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
 from registry.upstream.contract import Source
@@ -40,6 +42,9 @@ from registry.upstream.download_budget import DownloadBudget
 from registry.upstream.via import ViaWriter, make_name
 from registry.wiring.content import ContentServices
 
+# Connections up to which downloads that warm have several. What each receives until it slows down
+# delays clients.
+WARMING_SPREAD = 8
 MEMORY = 32 * 1024 * 1024  # bytes of manifests that one worker keeps in memory
 
 
@@ -58,7 +63,9 @@ class PullServices:
         stored: CacheStatus = CacheStatus.HIT,
         outages: Outages | None = None,
         via: ViaWriter | None = None,
+        is_warming: bool = False,
     ) -> None:
+        """With `is_warming`, downloads are for nobody, and those for clients come before them."""
         self._settings = settings
         self._via = via or ViaWriter(make_name())
         self._handles = handles
@@ -67,6 +74,7 @@ class PullServices:
         self._sources = sources
         self._tasks = tasks
         self._stored = stored
+        self._is_warming = is_warming
         self._content = ContentServices(settings, handles, metrics, database)
         self._manifest_catalog = ManifestCatalog(database)
         self._negative_cache = NegativeCache(settings.tags.missing_for)
@@ -141,8 +149,16 @@ class PullServices:
     def _build_blobs(self) -> Blobs:
         content, upstreams = self._content.content, self._settings.upstreams
         limits = self._settings.limits
-        budget = DownloadBudget(limits.download_memory, limits.download_connections)
-        downloads = Downloads(content, self._tasks, self._clock, self._metrics, budget)
+        spread = WARMING_SPREAD if self._is_warming else None
+        budget = DownloadBudget(limits.download_memory, limits.download_connections, spread)
+        downloads = Downloads(
+            content,
+            self._tasks,
+            self._clock,
+            self._metrics,
+            budget=budget,
+            bandwidth=self._build_bandwidth(),
+        )
         self._tasks.keep(downloads.keep_releasing())
         return Blobs(
             self._sources,
@@ -155,6 +171,11 @@ class PullServices:
             metrics=self._metrics,
             stored=self._stored,
         )
+
+    def _build_bandwidth(self) -> Bandwidth:
+        rates = {name: each.max_rate for name, each in self._settings.upstreams.items()}
+        files = DemandFiles(self._handles.folder.locks)
+        return Bandwidth(files, self._tasks, rates, self._clock, is_warming=self._is_warming)
 
     def _build_checks(self) -> BlobChecks:
         return BlobChecks(

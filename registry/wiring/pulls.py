@@ -74,7 +74,9 @@ async def open_warming(settings: Settings) -> AsyncIterator[tuple[Prefetcher, Co
     handles = open_handles(find_data_folder(settings))
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(handles.folder))
-        mirror = await _open_mirror(stack, settings, handles, Metrics(), database=database)
+        mirror = await _open_mirror(
+            stack, settings, handles, Metrics(), database=database, is_warming=True
+        )
         manifests, blobs = mirror.manifests, mirror.blobs
         prefetcher = Prefetcher(manifests, blobs, ReferrerFetcher(manifests, mirror.lists))
         endpoints = {
@@ -94,6 +96,7 @@ async def _open_mirror(
     stored: CacheStatus = CacheStatus.HIT,
     outages: Outages | None = None,
     via: ViaWriter | None = None,
+    is_warming: bool = False,
 ) -> Mirror:
     via = via or ViaWriter(make_name())
     own_ports = frozenset({settings.server.listen.port, settings.server.console.port})
@@ -105,7 +108,8 @@ async def _open_mirror(
         if settings.offline:
             sources[name] = OfflineSource(name)
         else:
-            client = await stack.enter_async_context(open_client(name, upstream, via, own_ports))
+            opened = open_client(name, upstream, via, own_ports, is_warming=is_warming)
+            client = await stack.enter_async_context(opened)
             endpoints = build_endpoints(name, upstream, client, limits.note)
             performance.watch(name, endpoints)
             sources[name] = build_source(name, upstream, endpoints)
@@ -121,5 +125,6 @@ async def _open_mirror(
         stored=stored,
         outages=outages,
         via=via,
+        is_warming=is_warming,
     )
     return services.build_mirror()

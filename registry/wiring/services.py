@@ -114,6 +114,11 @@ async def _maintain(settings: Settings, folder: DataFolder, metrics: Metrics) ->
     async with open_content(settings, metrics) as content, Tasks() as tasks:
         watching = tasks.start(CatalogWatch(folder).keep_watching())
         tidying = tasks.start(content.maintenance.keep_tidy())
+        if settings.prefetch and not settings.offline:
+            # Only here: the libraries that read lists are needed by no other process.
+            from registry.wiring.prefetching import build_schedule  # noqa: PLC0415
+
+            tasks.keep(build_schedule(settings, content).keep_running())
         ended, _ = await asyncio.wait([watching, tidying], return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
             task.result()

@@ -22,7 +22,8 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "image_lists": "oci errors",
         "content": "store catalog settings metrics logs tasks oci errors",
         "bundle": "content store settings logs tasks oci errors",
-        "mirror": "content upstream store catalog settings metrics logs tasks oci errors",
+        "mirror": "content image_lists upstream store catalog settings metrics logs tasks oci"
+        " errors",
         "reports": "mirror bundle image_lists content upstream oci",
         "api": "mirror metrics logs tasks oci errors",
         "console": "",

@@ -18,6 +18,7 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Tag
 from registry.upstream.contract import Fallback, TagAnswer, UpstreamList
+from registry.upstream.pacing import Pace
 from registry.upstream.range_sender import Sender
 
 ORIGIN = "https://memory.example"
@@ -188,7 +189,9 @@ class MemorySource:
             raise BlobUnknown(repository, str(digest))
         return len(found) if self.tap.tells_size else None
 
-    def open_blob(self, repository: str, digest: Digest, size: int | None) -> MemoryTransfer:
+    def open_blob(
+        self, repository: str, digest: Digest, size: int | None, *, pace: Pace | None = None
+    ) -> MemoryTransfer:
         content = self.blobs.get((repository, str(digest)))
         return MemoryTransfer(self.tap, content, BlobUnknown(repository, str(digest)), size)
 

@@ -197,7 +197,7 @@ class MirrorProcess:
 def _print_toml(table: Mapping[str, Any], head: str = "") -> list[str]:
     # The strings, numbers, booleans and lists of JSON are those of TOML.
     lines = [
-        f"{key} = {json.dumps(value)}"
+        f"{key} = {_print_value(value)}"
         for key, value in table.items()
         if value != {} and not isinstance(value, dict)
     ]
@@ -208,3 +208,11 @@ def _print_toml(table: Mapping[str, Any], head: str = "") -> list[str]:
                 *_print_toml(value, f"{head}{json.dumps(key)}."),
             ]
     return lines
+
+
+def _print_value(value: object) -> str:
+    if isinstance(value, dict):  # in a list
+        return "{" + ", ".join(f"{key} = {json.dumps(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_print_value, value))}]"
+    return json.dumps(value)

@@ -16,6 +16,7 @@ from registry.oci.names import Repository
 from registry.settings.model import StorageSettings
 from registry.store.data_folder import open_folder
 from registry.tasks import Tasks
+from registry.upstream.pacing import Pace
 from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, MemoryTransfer, Tap
 from tests.harness.process_parts import ProcessParts
@@ -33,7 +34,9 @@ class Boaster(MemorySource):
 
     stated = len(CONTENT)
 
-    def open_blob(self, repository: str, digest: Digest, size: int | None) -> MemoryTransfer:
+    def open_blob(
+        self, repository: str, digest: Digest, size: int | None, *, pace: Pace | None = None
+    ) -> MemoryTransfer:
         return super().open_blob(repository, digest, self.stated)
 
 

@@ -225,3 +225,16 @@ def test_too_many_that_nobody_reads_are_superfluous() -> None:
     assert left[-1].turn.is_superfluous
     left[-1].is_there = True
     assert not left[-1].turn.is_superfluous
+
+
+async def test_several_connections_only_from_the_first_ones() -> None:
+    """With a spread of 4, two downloads have two connections each, and three have one each."""
+    budget = DownloadBudget(64 * MIB, 64, spread=4)
+    turns = [budget.open_turn(lambda: True, 4, "docker.io") for _ in range(3)]
+
+    assert turns[0].begin()
+    assert turns[1].begin()
+    assert turns[0].take(MIB, MIB, 1)
+    assert not turns[0].take(MIB, MIB, 2)
+    assert turns[2].begin()
+    assert not turns[1].take(MIB, MIB, 1)

@@ -1,0 +1,99 @@
+"""The bandwidth to the upstreams, which all processes on a data folder share.
+
+Several times a second each process that downloads says what its downloads want, reads what the
+others want, and computes its own share of each upstream's `max_rate` (decision record 0034).
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import astuple
+
+from registry.settings.rates import RateSchedule
+from registry.store.demand_files import DemandFiles
+from registry.tasks import Tasks, in_thread
+from registry.upstream.pacing import Link, Pacer
+from registry.upstream.rate_shares import Demand, ProcessDemand, share_rate
+
+INTERVAL = 0.2  # seconds between two exchanges with the other processes
+LEAST_PAUSE = 0.02  # seconds between two exchanges because downloads began
+LINGER = 2.0  # seconds without downloads after which a process stops to exchange
+
+
+class Bandwidth:
+    """What the downloads of this process may use of the bandwidth; `rates` are by upstream.
+
+    With `is_warming`, its downloads are for nobody, unless another process follows one for a
+    client. `clock` gives epoch seconds.
+    """
+
+    def __init__(
+        self,
+        files: DemandFiles,
+        tasks: Tasks,
+        rates: Mapping[str, RateSchedule],
+        clock: Callable[[], float],
+        *,
+        is_warming: bool,
+    ) -> None:
+        self.is_warming = is_warming
+        self._files = files
+        self._tasks = tasks
+        self._rates = rates
+        self._clock = clock
+        self._links = {name: Link(time.monotonic) for name in rates}
+        self._has_news = asyncio.Event()
+
+    @contextmanager
+    def open(self, upstream: str, is_urgent: Callable[[], bool]) -> Iterator[Pacer]:
+        """Yield the pace of a download; `is_urgent` says whether a client reads it now."""
+        with self._links[upstream].open(is_urgent) as pacer:
+            self._has_news.set()
+            self._tasks.share("bandwidth", self._keep_sharing)
+            yield pacer
+
+    async def _keep_sharing(self) -> None:
+        """Exchange demands as long as downloads run, and a little longer."""
+        clock = asyncio.get_running_loop().time
+        used_at = clock()
+        try:
+            while clock() - used_at < LINGER:
+                self._has_news.clear()
+                await self._share()
+                if any(link.is_used for link in self._links.values()):
+                    used_at = clock()
+                await asyncio.sleep(LEAST_PAUSE)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(INTERVAL):
+                        await self._has_news.wait()
+        finally:
+            await in_thread(self._files.withdraw)
+
+    async def _share(self) -> None:
+        own = {name: link.measure() for name, link in self._links.items()}
+        told = {name: astuple(each) for name, each in own.items() if each != ProcessDemand()}
+        others = await in_thread(self._files.exchange, json.dumps(told).encode())
+        demands = [parse_demands(each) for each in others]
+        now = time.localtime(self._clock())
+        for name, link in self._links.items():
+            wanted = [each[name] for each in demands if name in each]
+            rate = self._rates[name].find_rate(now.tm_hour * 60 + now.tm_min)
+            shares = share_rate(rate, [own[name], *wanted])[0]
+            link.set_shares(shares)
+
+
+def parse_demands(told: bytes) -> dict[str, ProcessDemand]:
+    """Return what another process wants, by upstream; nothing if that is not readable."""
+    try:
+        return {
+            str(name): ProcessDemand(*(_parse_demand(*each) for each in pair))
+            for name, pair in json.loads(told).items()
+        }
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return {}  # written by another version
+
+
+def _parse_demand(downloads: int, used: float, is_held: bool) -> Demand:
+    return Demand(max(0, int(downloads)), max(0.0, float(used)), bool(is_held))

@@ -1,0 +1,92 @@
+"""The settings of one prefetch: which images are downloaded on a schedule, and when."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from registry.errors import InvalidInput
+from registry.oci.image_patterns import parse_image
+from registry.oci.platforms import ALL, parse_platform
+from registry.oci.registries import Registries
+from registry.settings.fields import Duration, Section
+from registry.settings.values import Refusal, format_duration
+
+SHORTEST = 300.0  # seconds between two runs
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+
+
+def _check_image(text: str) -> str:
+    try:
+        parse_image(text, Registries.of("docker.io", {"docker.io": ()}))
+    except InvalidInput as error:
+        raise Refusal(f"{text[:80]!r} is not the name of an image", str(error)) from error
+    return text
+
+
+def _check_platform(text: str) -> str:
+    try:
+        return ALL if text == ALL else parse_platform(text)
+    except InvalidInput as error:
+        raise Refusal(str(error), 'or write platforms = ["all"]') from error
+
+
+class PrefetchSettings(Section):
+    """Images that are downloaded before a client pulls them: `at` a time, or `every` so often.
+
+    They are the `images`, those that the files `lists` name, and those whose tags clients pulled in
+    the last `history` seconds; at most `max_images` of them. Without `platforms`, it is the
+    platforms that are stored of an image, or else that of this machine. A registry that has no more
+    than `keep_pulls` requests of its pull limit left is not asked. `at` is in local time.
+    """
+
+    name: str
+    every: Duration = 0.0
+    at: str = ""
+    images: tuple[Annotated[str, AfterValidator(_check_image)], ...] = ()
+    lists: tuple[str, ...] = ()
+    history: Duration = 0.0
+    platforms: tuple[Annotated[str, AfterValidator(_check_platform)], ...] = ()
+    max_images: int = Field(default=1000, ge=1, le=100_000)
+    keep_pulls: int = Field(default=20, ge=0)
+
+    @property
+    def minute(self) -> int | None:
+        """The minute of the day of `at`; None without it."""
+        found = _TIME.fullmatch(self.at)
+        return None if found is None else int(found[1]) * 60 + int(found[2])
+
+    @field_validator("name")
+    @classmethod
+    def _is_name(cls, name: str) -> str:
+        if _NAME.fullmatch(name) is None:
+            why = f"{name[:80]!r} is not a name of at most 64 letters, digits, dots and dashes"
+            raise Refusal(why, 'write for example name = "nightly"')
+        return name
+
+    @field_validator("every")
+    @classmethod
+    def _is_not_too_often(cls, every: float) -> float:
+        if 0 < every < SHORTEST or every == float("inf"):
+            why = f"{format_duration(every)} is no time between two runs of at least 5 minutes"
+            raise Refusal(why, 'write for example every = "6h"')
+        return every
+
+    @field_validator("at")
+    @classmethod
+    def _is_time(cls, at: str, info: ValidationInfo) -> str:
+        if at and _TIME.fullmatch(at) is None:
+            raise Refusal(f"{at[:80]!r} is not a time of the day", 'write for example at = "02:30"')
+        if bool(at) == bool(info.data.get("every")):
+            cure = 'write one of at = "02:30" and every = "6h"'
+            raise Refusal("it is not known when to run" if not at else "every is there too", cure)
+        return at
+
+    @field_validator("history")
+    @classmethod
+    def _has_source(cls, history: float, info: ValidationInfo) -> float:
+        if not (history or info.data.get("images") or info.data.get("lists")):
+            cure = 'write history = "30d", images = ["redis:7"] or lists = ["images.txt"]'
+            raise Refusal("it is not known which images", cure)
+        return history

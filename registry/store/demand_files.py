@@ -1,0 +1,61 @@
+"""Small files in which the processes on a data folder tell each other what they want.
+
+They are of use for seconds only. What a disk refuses to write or read is not told.
+"""
+
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+FRESH = 2.0  # seconds for which a file counts; its process writes it several times a second
+OLD = 3600.0  # seconds after which a file of a process that died is deleted
+_PREFIX = "demand-"
+_LONGEST = 64 * 1024  # bytes of one file
+
+
+class DemandFiles:
+    """The file of this process, and those of the others, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # Not the number of the process: in several containers these are the same.
+        self._own = folder / f"{_PREFIX}{secrets.token_hex(8)}"
+
+    def exchange(self, own: bytes) -> list[bytes]:
+        """Write what this process wants, and return what the others have written lately.
+
+        If the disk refuses, what could not be read is left out.
+        """
+        with suppress(OSError):
+            self._write(own)
+        found: list[bytes] = []
+        with suppress(OSError):
+            now = self._own.stat().st_mtime  # by the clock of the file system
+            for path in self._folder.glob(f"{_PREFIX}*"):
+                with suppress(OSError):
+                    self._read(path, now, found)
+        return found
+
+    def withdraw(self) -> None:
+        """Delete the file of this process: it wants nothing any more."""
+        with suppress(OSError):
+            self._own.unlink(missing_ok=True)
+
+    def _write(self, own: bytes) -> None:
+        new = self._own.with_name(f".new-{self._own.name}")
+        try:
+            new.write_bytes(own)
+            new.replace(self._own)  # so that nobody reads half of it
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
+
+    def _read(self, path: Path, now: float, found: list[bytes]) -> None:
+        if path == self._own:
+            return
+        age = now - path.stat().st_mtime
+        if abs(age) < FRESH:
+            with path.open("rb") as file:
+                found.append(file.read(_LONGEST))
+        elif age > OLD:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,195 @@
+"""Slowing downloads down: before a download reads more, it waits until its bytes are allowed.
+
+Then the buffers of the connection fill, and TCP slows the sender. How much is allowed is decided
+elsewhere (`rate_shares.py`); here the downloads of one process wait for it, in turn.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+from registry.upstream.rate_shares import Demand, ProcessDemand, Shares
+
+SMALLEST = 64 * 1024  # bytes that a download takes at least before it is another's turn
+TURN = 0.02  # seconds of the rate that a download takes at once on a faster link
+BURST = 0.05  # seconds of the rate that may be caught up after a time without downloads
+CHECK = 0.1  # seconds after which a waiting download looks again: the rate may have changed
+ACTIVE = 3.0  # seconds after its last bytes for which a download counts
+HELD = 0.6  # seconds after its last wait for which a download counts as held back
+
+
+class Pace(Protocol):
+    """How fast a download may be."""
+
+    async def take(self, count: int) -> None:
+        """Wait until `count` received bytes are allowed; to be called before more are read.
+
+        A thread may call it with `asyncio.run_coroutine_threadsafe`.
+        """
+        ...
+
+
+class Unpaced:
+    """A `Pace` without a limit."""
+
+    async def take(self, count: int) -> None:
+        """Any number of bytes is allowed at once."""
+
+
+class Lane:
+    """What the downloads of one kind may use in one process, in turn; `clock` is monotonic."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.queue: dict[Pacer, asyncio.Event] = {}  # those that wait, in their turn
+        self.rate = math.inf
+        self.held_at = -math.inf
+        self._clock = clock
+        self._level = 0.0  # bytes that are allowed now; below 0, more were taken
+        self._filled_at = clock()
+        self._taken = 0
+        self._used = 0.0
+        self._measured_at = clock()
+
+    def set_rate(self, rate: float) -> None:
+        """Allow `rate` bytes a second from now on (infinity: any number)."""
+        self._fill()
+        if math.isinf(self.rate) or math.isinf(rate):
+            self._level = 0.0
+        self.rate = rate
+
+    def take(self, pacer: "Pacer", count: int) -> int:
+        """Take up to `count` bytes; return how many, or 0 if `pacer` has to wait.
+
+        If nobody waits, all are taken as soon as one is allowed: they have been received anyway.
+        """
+        self._fill()
+        first = next(iter(self.queue), pacer)
+        if first is not pacer or self._level < 0:
+            self.held_at = self._clock()
+            return 0
+        if self.queue:
+            count = min(count, max(SMALLEST, int(min(self.rate, 2**40) * TURN)))
+        self._taken += count
+        if not math.isinf(self.rate):
+            self._level -= count
+        return count
+
+    def find_wait(self) -> float:
+        """Return for how many seconds the first of those that wait has to wait."""
+        if not self.rate:
+            return CHECK
+        return min(CHECK, max(0.001, -self._level / self.rate))
+
+    def measure(self, downloads: int) -> Demand:
+        """Return what the downloads want, with what they used since the last call."""
+        now = self._clock()
+        elapsed = now - self._measured_at
+        if elapsed > 0:
+            weight = min(1.0, elapsed)  # a second of the past counts
+            self._used += (self._taken / elapsed - self._used) * weight
+            self._taken, self._measured_at = 0, now
+        return Demand(downloads, self._used, now - self.held_at < HELD)
+
+    def _fill(self) -> None:
+        now = self._clock()
+        elapsed, self._filled_at = now - self._filled_at, now
+        if not math.isinf(self.rate):
+            most = max(float(SMALLEST), self.rate * BURST)
+            self._level = min(most, self._level + self.rate * elapsed)
+
+
+class Link:
+    """The link of one process to one upstream: its downloads for clients, and for warming."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.clients = Lane(clock)
+        self.warming = Lane(clock)
+        self._pacers: set[Pacer] = set()
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a download is running."""
+        return bool(self._pacers)
+
+    @contextmanager
+    def open(self, is_urgent: Callable[[], bool]) -> Iterator["Pacer"]:
+        """Yield the pace of one download; `is_urgent` says whether a client reads it now."""
+        pacer = Pacer(self, is_urgent, self._clock)
+        self._pacers.add(pacer)
+        try:
+            yield pacer
+        finally:
+            self._pacers.discard(pacer)
+
+    def set_shares(self, shares: Shares) -> None:
+        """Let the downloads use these shares from now on."""
+        self.clients.set_rate(shares.clients)
+        self.warming.set_rate(shares.warming)
+
+    def measure(self) -> ProcessDemand:
+        """Return what the downloads of this process want now."""
+        active = [each for each in self._pacers if each.is_active]
+        urgent = sum(each.is_urgent() for each in active)
+        return ProcessDemand(
+            self.clients.measure(urgent), self.warming.measure(len(active) - urgent)
+        )
+
+
+class Pacer:
+    """The `Pace` of one download, over however many connections it comes."""
+
+    def __init__(
+        self, link: Link, is_urgent: Callable[[], bool], clock: Callable[[], float]
+    ) -> None:
+        self.is_urgent = is_urgent
+        self._link = link
+        self._clock = clock
+        self._received_at = clock()
+        self._held_at = -math.inf
+        # All connections of a download wait together for one turn: more of them bring it no more.
+        self._waiting = asyncio.Lock()
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the download has begun, received bytes or waited in the last seconds."""
+        return self._waiting.locked() or self._clock() - self._received_at < ACTIVE
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the download had to wait lately, so that more connections bring nothing."""
+        return self._waiting.locked() or self._clock() - self._held_at < HELD
+
+    async def take(self, count: int) -> None:
+        """Wait until the bytes are allowed; see `Pace`."""
+        self._received_at = self._clock()
+        if not self._waiting.locked() and self._find_lane().take(self, count):
+            return
+        async with self._waiting:
+            while count:
+                count -= await self._take_some(count)
+            self._held_at = self._received_at = self._clock()
+
+    def _find_lane(self) -> Lane:
+        return self._link.clients if self.is_urgent() else self._link.warming
+
+    async def _take_some(self, count: int) -> int:
+        """Wait for the turn of this download; return how many bytes were allowed."""
+        while True:
+            lane = self._find_lane()
+            turn = lane.queue.setdefault(self, asyncio.Event())
+            try:
+                while lane is self._find_lane():
+                    if taken := lane.take(self, count):
+                        return taken
+                    is_first = next(iter(lane.queue)) is self
+                    turn.clear()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(lane.find_wait() if is_first else CHECK):
+                            await turn.wait()
+            finally:
+                del lane.queue[self]
+                if following := next(iter(lane.queue.values()), None):
+                    following.set()
