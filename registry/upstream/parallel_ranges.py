@@ -78,8 +78,10 @@ class _AloneReading:
         """Yield bytes from one connection to the end, or to where `fetch` begins."""
         size, is_first_of_many = self._download.size, False
         if size is not None:
-            left = size - self._offset
-            self._stop = self._offset + choose_length(left, self._turn.connections)
+            length = choose_length(size - self._offset, self._turn.connections)
+            if len(self._download.list_senders()) > 1:  # others may bring the rest
+                length = min(length, LARGEST)
+            self._stop = self._offset + length
             is_first_of_many = self._stop < size
         while True:
             speed = _Speed()
