@@ -102,6 +102,7 @@ class PullServices:
 
     def build_mirror(self) -> Mirror:
         """Return the mirror of this worker."""
+        self._tasks.keep(self._downloads.keep_releasing())
         return Mirror(
             table=UpstreamTable(self._settings.registries),
             via=self._via,
@@ -147,29 +148,29 @@ class PullServices:
         )
 
     def _build_blobs(self) -> Blobs:
-        content, upstreams = self._content.content, self._settings.upstreams
-        limits = self._settings.limits
-        spread = WARMING_SPREAD if self._is_warming else None
-        budget = DownloadBudget(limits.download_memory, limits.download_connections, spread)
-        downloads = Downloads(
-            content,
-            self._tasks,
-            self._clock,
-            self._metrics,
-            budget=budget,
-            bandwidth=self._build_bandwidth(),
-        )
-        self._tasks.keep(downloads.keep_releasing())
         return Blobs(
             self._sources,
-            {name: upstream.connections for name, upstream in upstreams.items()},
-            content=content,
-            downloads=downloads,
+            {name: upstream.connections for name, upstream in self._settings.upstreams.items()},
+            content=self._content.content,
+            downloads=self._downloads,
             checks=self._build_checks(),
             deliveries=self._deliveries,
             pulls=self._pulls,
             metrics=self._metrics,
             stored=self._stored,
+        )
+
+    @cached_property
+    def _downloads(self) -> Downloads:
+        limits = self._settings.limits
+        spread = WARMING_SPREAD if self._is_warming else None
+        return Downloads(
+            self._content.content,
+            self._tasks,
+            self._clock,
+            self._metrics,
+            budget=DownloadBudget(limits.download_memory, limits.download_connections, spread),
+            bandwidth=self._build_bandwidth(),
         )
 
     def _build_bandwidth(self) -> Bandwidth:
