@@ -68,8 +68,10 @@ class Bandwidth:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(INTERVAL):
                         await self._has_news.wait()
-        finally:
             await in_thread(self._files.withdraw)
+        except asyncio.CancelledError:
+            self._files.withdraw()  # the process ends, and must not wait for a thread
+            raise
 
     async def _share(self) -> None:
         own = {name: link.measure() for name, link in self._links.items()}

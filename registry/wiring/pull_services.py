@@ -170,10 +170,11 @@ class PullServices:
             self._clock,
             self._metrics,
             budget=DownloadBudget(limits.download_memory, limits.download_connections, spread),
-            bandwidth=self._build_bandwidth(),
+            bandwidth=self._bandwidth,
         )
 
-    def _build_bandwidth(self) -> Bandwidth:
+    @cached_property
+    def _bandwidth(self) -> Bandwidth:
         rates = {name: each.max_rate for name, each in self._settings.upstreams.items()}
         files = DemandFiles(self._handles.folder.locks)
         return Bandwidth(files, self._tasks, rates, self._clock, is_warming=self._is_warming)

@@ -3,8 +3,8 @@
 When a constructor in `registry/` changes, no other test file has to follow.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from registry.catalog.database import Database
 from registry.content.account import SpaceAccount
 from registry.content.backup import DataHandles
 from registry.metrics.process_metrics import Metrics
+from registry.mirror.bandwidth import Bandwidth
 from registry.mirror.blobs import Blobs
 from registry.mirror.deliveries import Deliveries
 from registry.mirror.downloads import Downloads
@@ -23,17 +24,29 @@ from registry.mirror.question_limit import QuestionLimit
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.mirror.upstream_waits import UpstreamWaits
 from registry.settings.model import Settings, StorageSettings, TagSettings
+from registry.settings.rates import RateSchedule
 from registry.settings.upstreams import UpstreamSettings
 from registry.store.data_folder import DataFolder
+from registry.store.demand_files import DemandFiles
 from registry.tasks import Tasks
 from registry.upstream.client import open_client
 from registry.upstream.contract import Source
+from registry.upstream.pacing import Pacer
 from registry.upstream.registry import RegistrySource
 from registry.wiring.content import open_handles
 from registry.wiring.pull_services import PullServices
 from registry.wiring.sources import build_endpoints, build_source
 
 AMPLE = StorageSettings(reserve=0, keep_pulled=0)
+
+
+class SoleBandwidth(Bandwidth):
+    """The bandwidth of a process that never asks what others want."""
+
+    @contextmanager
+    def open(self, upstream: str, is_urgent: Callable[[], bool]) -> Iterator[Pacer]:
+        with self._links[upstream].open(is_urgent) as pacer:
+            yield pacer
 
 
 class ProcessParts:
@@ -59,6 +72,7 @@ class ProcessParts:
         missing_for: float = 0.0,
         questions: QuestionLimit | None = None,
         private: Collection[str] = (),
+        is_sole: bool = False,
     ) -> None:
         self.now = 1000.0
         self.clock = clock or (lambda: self.now)
@@ -92,6 +106,14 @@ class ProcessParts:
         self._services._waits = UpstreamWaits(self.clock, Outages(), settings.tags.wait_for)
         if questions is not None:
             self._services._questions = questions
+        if is_sole:
+            self._services._bandwidth = SoleBandwidth(
+                DemandFiles(self.folder.locks),
+                Tasks(),
+                {name: RateSchedule() for name in upstreams},
+                self.clock,
+                is_warming=False,
+            )
         if space is not None:
             self.content.space = space
 

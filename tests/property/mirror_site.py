@@ -108,6 +108,7 @@ class Process:
             tasks=self._tasks,
             sources={REPOSITORY.registry: source},
             connections=3,
+            is_sole=True,
         )
         self.blobs, self.downloads = parts.blobs, parts.downloads
         self._context = contextvars.copy_context()
