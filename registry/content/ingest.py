@@ -23,6 +23,7 @@ from registry.tasks import in_thread
 STEP = 64 * 1024 * 1024  # bytes that are reserved at a time, as the bytes of a download land
 RESUME_STEP = 64 * 1024 * 1024  # bytes that are hashed before others may use the thread
 Writer = TypeVar("Writer", PartialWriter, SparsePartial)
+T = TypeVar("T")
 
 
 class OpenIngest(Generic[Writer]):
@@ -201,9 +202,23 @@ class Ingest(OpenIngest[PartialWriter]):
             StoreError: there is too little space, or the disk refused.
         """
         await self._reserve_step(size)
+        await self._write(self._writer.append, chunks)
+
+    async def receive(self, receive: Callable[[Callable[[memoryview], None]], None]) -> None:
+        """Let a thread receive bytes and write them; `receive` passes each piece to its argument.
+
+        One call may receive at most half of `STEP`, and reuse the memory of a piece.
+
+        Raises:
+            StoreError: as for `append`.
+        """
+        await self._reserve_step(None)
+        await self._write(receive, self._writer.append_piece)
+
+    async def _write(self, work: Callable[[T], None], argument: T) -> None:
         self._writing_since = time.monotonic()
         try:
-            await in_thread(self._writer.append, chunks)
+            await in_thread(work, argument)
         finally:
             self._writing_since, self._written = None, time.monotonic()
 

@@ -261,7 +261,15 @@ class Download:
         async with Batcher(chunks, lambda: self._turn.depth) as batcher:
             # While the upstream answers, other processes learn whose download this is.
             await in_thread(self._announce, ingest, download, suspects)
-            while batch := await batcher.take():
+            while True:
+                batch = await batcher.take()
+                if not isinstance(batch, list):
+                    await ingest.receive(batch.receive)
+                    self._metrics.downloaded_bytes.inc(len(batch))
+                    self._notify()
+                    continue
+                if not batch:
+                    break
                 self._metrics.downloaded_bytes.inc(sum(map(len, batch)))
                 if not self.has_bytes:
                     # The size in a manifest may be wrong; this is the one that the upstream states.

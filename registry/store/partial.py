@@ -221,12 +221,22 @@ class PartialWriter:
             StoreError: the disk refused (full, gone); the written bytes stay valid for readers.
         """
         for portion in _cut(chunks):
-            for piece in portion:
-                self._hasher.update(piece)
-            last = portion[-1]
-            pieces = [memoryview(self._held), *portion[:-1], last[:-1]]
-            self._held = bytes(last[-1:])
-            self._write([piece for piece in pieces if piece.nbytes])
+            self._append(portion)
+
+    def append_piece(self, piece: memoryview) -> None:
+        """Do as `append` with one piece that is small enough to be hashed and written at once.
+
+        Its memory is not used after the call.
+        """
+        self._append([piece])
+
+    def _append(self, portion: list[memoryview]) -> None:
+        for piece in portion:
+            self._hasher.update(piece)
+        last = portion[-1]
+        pieces = [memoryview(self._held), *portion[:-1], last[:-1]]
+        self._held = bytes(last[-1:])
+        self._write([piece for piece in pieces if piece.nbytes])
 
     def _write(self, pieces: list[memoryview]) -> None:
         try:

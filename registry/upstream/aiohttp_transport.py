@@ -9,8 +9,8 @@ registries and their gateways send (decision record 0012).
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Self
@@ -22,8 +22,11 @@ from aiohttp_socks import ProxyConnector
 from yarl import URL
 
 from registry.upstream.addresses import AddressGuard, AddressRefused
+from registry.upstream.contract import Chunk
+from registry.upstream.direct_body import DIRECT, LEAST, BodyBroken, DirectBody
 from registry.upstream.framing import Framing, FramingExcess
 from registry.upstream.httpx_transport import PEER
+from registry.upstream.raw_connection import RawConnection, take_over
 
 READ_AHEAD = 1024 * 1024  # bytes that are received before they are read; at most twice as many
 LONGEST_HEADER = 64 * 1024  # bytes: signed URLs are long
@@ -34,6 +37,7 @@ _FAILURES: Mapping[type[Exception], type[httpx.TransportError]] = MappingProxyTy
     {
         aiohttp.ConnectionTimeoutError: httpx.ConnectTimeout,
         TimeoutError: httpx.ReadTimeout,
+        BodyBroken: httpx.ReadError,
         aiohttp.ClientHttpProxyError: httpx.ProxyError,
         aiohttp.ClientProxyConnectionError: httpx.ProxyError,
         aiohttp.ClientConnectorError: httpx.ConnectError,
@@ -88,11 +92,12 @@ class BulkTransport(httpx.AsyncBaseTransport):
                     timeout=timeout,
                 )
         peer = response.peer if isinstance(response, _Response) and not self._proxy else ""
+        body = _Body(response, limits["read"])
         return httpx.Response(
             response.status,
             headers=list(response.raw_headers),
-            stream=_Body(response, limits["read"]),
-            extensions={PEER: peer} if peer else {},
+            stream=body,
+            extensions={DIRECT: body.receive} | ({PEER: peer} if peer else {}),
         )
 
     def _open_session(self) -> aiohttp.ClientSession:
@@ -159,6 +164,15 @@ class _Protocol(ResponseHandler):
         self._former = self._payload
         super().set_response_params(**options)
 
+    def take_over(self) -> RawConnection | None:
+        """Stop reading, and return the read side of the connection; None if this is impossible."""
+        if self.transport is None or self._reading_paused or self._buffer_paused:
+            return None
+        raw = take_over(self.transport)
+        if raw is not None:
+            self._drop_timeout()  # it would count the silence here as one of the server
+        return raw
+
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
         try:
@@ -182,6 +196,7 @@ class _Body(httpx.AsyncByteStream):
     def __init__(self, response: aiohttp.ClientResponse, stall: float) -> None:
         self._response = response
         self._stall = stall
+        self._given = 0  # bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _as_httpx():
@@ -191,7 +206,44 @@ class _Body(httpx.AsyncByteStream):
                     piece = await self._response.content.readany()
                 if not piece:
                     return
+                self._given += len(piece)
                 yield piece
+
+    async def receive(self, left: int) -> AsyncGenerator[Chunk, None]:
+        """Yield the rest of the body, which has `left` bytes, to be received in a thread.
+
+        Yields only some bytes, or nothing, if the rest has to be read in the usual way.
+
+        Raises:
+            httpx.TransportError: the body ends early, or the connection breaks or is silent.
+        """
+        if left < LEAST or not self._has_left(left):
+            return
+        await asyncio.sleep(0)  # asyncio may have planned to go on reading after a pause
+        content, connection = self._response.content, self._response.connection
+        protocol = connection and connection.protocol
+        if not isinstance(protocol, _Protocol) or content.exception() is not None:
+            return
+        buffered = content.read_nowait()
+        self._given += len(buffered)
+        raw = protocol.take_over()
+        if raw is None:
+            if buffered:
+                yield buffered
+            return
+        direct = DirectBody(
+            raw, buffered, left - len(buffered), stall=self._stall, finish=content.feed_eof
+        )
+        with _as_httpx():
+            async with aclosing(direct.chunks()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    def _has_left(self, left: int) -> bool:
+        """Whether the rest of the body has `left` bytes, and nothing between them."""
+        headers, length = self._response.headers, self._response.content_length
+        is_plain = "Transfer-Encoding" not in headers and length is not None
+        return is_plain and length == self._given + left
 
     async def aclose(self) -> None:
         # This keeps the connection if the body was read to its end, and otherwise closes it.

@@ -1,14 +1,17 @@
 """Downloading one blob; after a broken connection, another try or another endpoint continues."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import cast
 
 from registry.errors import Unknown, UpstreamError, UpstreamFaulty, UpstreamUnreachable
 from registry.oci.byte_ranges import parse_content_range
 from registry.upstream.backoff import RetryBudget
 from registry.upstream.blob_size import read_length
+from registry.upstream.contract import Chunk
+from registry.upstream.direct_body import DIRECT
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool, combine, is_temporary
 from registry.upstream.failures import RangeRefused, WrongSize
@@ -26,12 +29,13 @@ class _Wanted:
     """The bytes to read: from `offset`, which grows, to `stop` (None: the unknown end).
 
     The body that is being read has `skip` bytes before `offset`. `is_longer` says whether the body
-    continues after `stop`.
+    continues after `stop`. With `in_thread`, the caller can receive bytes in a thread.
     """
 
     offset: int
     stop: int | None
     may_extend: bool
+    in_thread: bool = False
     skip: int = 0
     is_longer: bool = False
 
@@ -39,6 +43,13 @@ class _Wanted:
     def is_done(self) -> bool:
         """Whether all bytes were read. An empty blob is requested once, since it may not exist."""
         return 0 < self.offset == self.stop
+
+    @property
+    def direct(self) -> int:
+        """How many bytes a thread may receive: the rest of the body, if all of it is wanted."""
+        if not self.in_thread or self.stop is None or self.skip or self.is_longer:
+            return 0
+        return self.stop - self.offset
 
     @property
     def is_cut_off(self) -> bool:
@@ -97,11 +108,21 @@ class BlobDownloader:
         self._pool.mark_suspect(suspects)
         return suspects
 
-    async def stream(
+    def stream(
         self, start: int, stop: int | None, *, may_extend: bool = False
     ) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from `start` to `stop`; see `BlobDownload.stream`."""
         wanted = _Wanted(start, self.size if stop is None else stop, may_extend)
+        return cast("AsyncGenerator[bytes, None]", self._stream(wanted))
+
+    def receive(
+        self, start: int, stop: int | None, *, may_extend: bool = False
+    ) -> AsyncGenerator[Chunk, None]:
+        """Yield the bytes from `start` to `stop`; see `BlobDownload.receive`."""
+        wanted = _Wanted(start, self.size if stop is None else stop, may_extend, in_thread=True)
+        return self._stream(wanted)
+
+    async def _stream(self, wanted: _Wanted) -> AsyncGenerator[Chunk, None]:
         retries = self._pool.start_retries(STALL_BUDGET if self._senders else OPEN_BUDGET)
         while not wanted.is_done:  # a Range header cannot name an empty range
             failures: list[Unknown | UpstreamError] = []
@@ -160,7 +181,7 @@ class BlobDownloader:
         left = self._pool.candidates(without=self._faulty, repository=self._request.repository)
         return sorted(left, key=self._broken.__contains__)
 
-    async def _read(self, endpoint: Endpoint, wanted: _Wanted) -> AsyncGenerator[bytes, None]:
+    async def _read(self, endpoint: Endpoint, wanted: _Wanted) -> AsyncGenerator[Chunk, None]:
         """Yield the wanted bytes that one endpoint sends."""
         redirect = self._usable_redirect(endpoint)
         has_no_ranges = endpoint in self._without_range or endpoint.learned.has_no_ranges()
@@ -182,6 +203,9 @@ class BlobDownloader:
                         yield chunk
                     if wanted.is_longer and wanted.is_done:
                         break
+                    async with aclosing(_receive_rest(answer, wanted)) as rest:
+                        async for received in rest:
+                            yield received
                 if wanted.is_cut_off:
                     raise UpstreamUnreachable(answer.origin, "ended the body early")
         except (Unknown, UpstreamError):
@@ -235,6 +259,18 @@ class BlobDownloader:
             raise WrongSize(
                 answer.origin, f"has {size} bytes where the descriptor says {self.size}"
             )
+
+
+async def _receive_rest(answer: Answer, wanted: _Wanted) -> AsyncGenerator[Chunk, None]:
+    """Yield the rest of a body, if the caller can receive it in a thread."""
+    receive: Callable[[int], AsyncGenerator[Chunk, None]] | None
+    receive = answer.response.extensions.get(DIRECT)
+    if receive is None or not wanted.direct:
+        return
+    async with aclosing(receive(wanted.direct)) as chunks:
+        async for chunk in chunks:
+            yield chunk
+            wanted.offset += len(chunk)
 
 
 def _range_header(wanted: _Wanted, size: int | None) -> dict[str, str]:

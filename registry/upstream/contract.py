@@ -1,6 +1,6 @@
 """The contract of upstreams, for registries and for the upstream of an offline mirror."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -24,6 +24,26 @@ class UpstreamList:
 
     entries: list[Any]
     warning: str = ""
+
+
+class Incoming(Protocol):
+    """Bytes of a blob that a thread has to receive; `len()` says how many it has received.
+
+    Whoever gets it calls `receive` in a thread before he asks for the next chunk.
+    """
+
+    def __len__(self) -> int: ...
+
+    def receive(self, sink: Callable[[memoryview], None]) -> None:
+        """Receive bytes, and call `sink` with them, for some milliseconds; this blocks.
+
+        The memory is used again after each call of `sink`. If the connection breaks, the error is
+        raised later, to whoever asks for the next chunk. Errors of `sink` are raised here.
+        """
+        ...
+
+
+Chunk = bytes | Incoming
 
 
 class BlobDownload(Protocol):
@@ -51,6 +71,12 @@ class BlobDownload(Protocol):
             UpstreamError: no endpoint made progress for 25 s before the first byte, or for 120 s
                 after a broken connection.
         """
+        ...
+
+    def receive(
+        self, start: int, stop: int | None, *, may_extend: bool = False
+    ) -> AsyncGenerator[Chunk, None]:
+        """Do as `stream`, but let the caller receive the bytes of a large body in a thread."""
         ...
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 from registry.oci.byte_ranges import Span
-from registry.upstream.contract import BlobDownload
+from registry.upstream.contract import BlobDownload, Chunk
 from registry.upstream.download_budget import Turn
 
 SMALLEST = 1024 * 1024  # bytes of a segment
@@ -38,7 +38,7 @@ def choose_length(size: int, connections: int, speed: float = math.inf) -> int:
 
 async def read_in_order(
     download: BlobDownload, start: int, turn: Turn
-) -> AsyncGenerator[bytes, None]:
+) -> AsyncGenerator[Chunk, None]:
     """Yield the blob from `start` to its end, over as many requests at once as `turn` allows.
 
     The first request is sent alone: its answer shows whether the endpoint has ranges, and its speed
@@ -48,25 +48,25 @@ async def read_in_order(
     try:
         async with aclosing(_read_alone(download, start, parallel)) as chunks:
             async for chunk in chunks:
-                start += len(chunk)
                 yield chunk
+                start += len(chunk)
         async with aclosing(parallel.read()) as chunks:
             async for chunk in chunks:
-                start += len(chunk)
                 yield chunk
+                start += len(chunk)
     finally:
         await parallel.stop()
     if download.size is not None and start < download.size:
         # The endpoint has no ranges any more, so one request reads the rest. For each segment, it
         # would have to send all bytes before the segment too.
-        async with aclosing(download.stream(start, download.size)) as chunks:
+        async with aclosing(download.receive(start, download.size)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
 
 async def _read_alone(
     download: BlobDownload, start: int, parallel: "_ParallelFetch"
-) -> AsyncGenerator[bytes, None]:
+) -> AsyncGenerator[Chunk, None]:
     """Yield bytes from one connection to the end, or, if it is slow, to where `parallel` begins."""
     if download.size is None:
         stop, is_first_of_many = None, False
@@ -75,10 +75,10 @@ async def _read_alone(
         is_first_of_many = stop < download.size
     while True:
         speed = _Speed()
-        async with aclosing(download.stream(start, stop, may_extend=is_first_of_many)) as chunks:
+        async with aclosing(download.receive(start, stop, may_extend=is_first_of_many)) as chunks:
             async for chunk in chunks:
-                start += len(chunk)
                 yield chunk
+                start += len(chunk)  # only now: a thread may have received it meanwhile
                 speed.note(len(chunk))
                 if download.has_ranges and speed.is_slow(after=MEASURE):
                     parallel.fetch_after(stop, speed.measure())

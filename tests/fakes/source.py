@@ -15,7 +15,7 @@ from registry.errors import (
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference
-from registry.upstream.contract import Fallback, UpstreamList
+from registry.upstream.contract import Chunk, Fallback, UpstreamList
 
 ORIGIN = "https://memory.example"
 CHUNK = 64 * 1024  # bytes yielded at a time at most
@@ -120,6 +120,11 @@ class MemoryTransfer:
                 self.size = whole
             yield self._tap.spoil(self._content[offset : offset + count])
             offset += count
+
+    def receive(
+        self, start: int, stop: int | None, *, may_extend: bool = False
+    ) -> AsyncGenerator[Chunk, None]:
+        return self.stream(start, stop, may_extend=may_extend)
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         self.is_accused = True

@@ -19,6 +19,7 @@ from registry.upstream.parallel_ranges import (
     read_in_order,
 )
 from tests.fakes.source import MemoryTransfer, Tap
+from tests.harness.received import take, take_all
 from tests.harness.turns import open_turn
 from tests.property.virtual_loop import VirtualLoop
 
@@ -57,7 +58,7 @@ def open_transfer(tap: Tap, size: int | None = len(CONTENT)) -> MemoryTransfer:
 
 async def read(transfer: MemoryTransfer, start: int, connections: int) -> bytes:
     async with aclosing(read_in_order(transfer, start, open_turn(connections))) as chunks:
-        return b"".join([chunk async for chunk in chunks])
+        return await take_all(chunks)
 
 
 @pytest.mark.parametrize("has_ranges", [True, False])
@@ -137,7 +138,7 @@ async def test_failure_of_a_range_is_raised() -> None:
     async def read_all() -> None:
         async with aclosing(read_in_order(open_transfer(tap), 0, open_turn(4))) as chunks:
             async for chunk in chunks:
-                got.extend(chunk)
+                got.extend(await take(chunk))
 
     reading = asyncio.create_task(read_all())
     for _ in range(1000):

@@ -1,0 +1,131 @@
+"""The rest of a large body, which a thread receives straight from its connection.
+
+The event loop gives the thread work of some milliseconds at a time. In between it counts what came,
+and pauses or cancels the download. It also waits for a connection that is silent, so that silent
+connections need no thread (decision record 0035).
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+
+from registry.upstream.contract import Chunk
+from registry.upstream.raw_connection import RawConnection
+
+DIRECT = "direct"  # the extension of a response with the way to receive its body in a thread
+LEAST = 4 * 1024 * 1024  # bytes of a rest that a thread receives; more than is ever read ahead
+BUFFER = 512 * 1024  # bytes that are received, hashed and written at a time at most
+STEP = 16 * 1024 * 1024  # bytes after which the thread returns to the event loop
+STEP_TIME = (
+    0.02  # seconds after which it returns, so that readers are told, and others get a thread
+)
+DRY = 0.001  # seconds without a byte after which it returns
+FEW = 256 * 1024  # bytes; after a step with fewer, the next one waits for more bytes
+GATHER = 0.02  # seconds that it waits then
+
+
+class BodyBroken(Exception):
+    """The connection ended or broke before the end of the body; the message says how."""
+
+
+class DirectBody:
+    """The last bytes of a body: `buffered` ones, and `left` ones that come over `connection`.
+
+    Each byte has to come within `stall` seconds. `finish` is called after the last byte, when the
+    connection can be used again.
+    """
+
+    def __init__(
+        self,
+        connection: RawConnection,
+        buffered: bytes,
+        left: int,
+        *,
+        stall: float,
+        finish: Callable[[], None],
+    ) -> None:
+        self._connection = connection
+        self._buffered = buffered
+        self._left = left
+        self._stall = stall
+        self._finish = finish
+        self._readable = asyncio.Event()
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        """Yield the bytes: those that are buffered, and then steps for a thread.
+
+        Raises:
+            BodyBroken: the connection ended or broke.
+            TimeoutError: no byte has come for too long.
+        """
+        is_whole = False
+        try:
+            if self._buffered:
+                yield self._buffered
+            buffer = memoryview(bytearray(BUFFER))
+            while self._left:
+                step = _Step(self._connection, buffer, self._left)
+                yield step
+                if not step.is_over:
+                    raise RuntimeError("the bytes were not received")
+                self._left -= len(step)
+                if step.failure is not None:
+                    raise BodyBroken(str(step.failure)) from step.failure
+                if self._left and len(step) < FEW:
+                    await self._wait_for_bytes(len(step))
+            is_whole = True
+        finally:
+            self._connection.close()
+            if is_whole:
+                self._finish()
+
+    async def _wait_for_bytes(self, received: int) -> None:
+        """Wait until a slow connection has more bytes, on the event loop."""
+        if received:
+            await asyncio.sleep(GATHER)
+        loop, descriptor = asyncio.get_running_loop(), self._connection.fileno()
+        self._readable.clear()
+        loop.add_reader(descriptor, self._readable.set)
+        try:
+            async with asyncio.timeout(self._stall):
+                await self._readable.wait()
+        finally:
+            loop.remove_reader(descriptor)
+
+
+class _Step:
+    """What a thread receives before it returns to the event loop; see `Incoming`."""
+
+    def __init__(self, connection: RawConnection, buffer: memoryview, left: int) -> None:
+        self.failure: Exception | None = None
+        self.is_over = False  # whether a thread has done its work
+        self._connection = connection
+        self._buffer = buffer
+        self._most = min(left, STEP)
+        self._received = 0
+
+    def __len__(self) -> int:
+        return self._received
+
+    def receive(self, sink: Callable[[memoryview], None]) -> None:
+        """See `Incoming.receive`."""
+        self.is_over = True
+        until = time.monotonic() + STEP_TIME
+        while self._received < self._most:
+            view = self._buffer[: self._most - self._received]
+            try:
+                count = self._connection.receive(view)
+            except BlockingIOError:
+                if self._connection.wait(DRY):
+                    continue
+                return
+            except OSError as error:
+                self.failure = error
+                return
+            if not count:
+                self.failure = EOFError("it ended before the end of the body")
+                return
+            self._received += count
+            sink(view[:count])
+            if time.monotonic() >= until:
+                return
