@@ -231,9 +231,13 @@ class _Body(httpx.AsyncByteStream):
             if buffered:
                 yield buffered
             return
-        direct = DirectBody(
-            raw, buffered, left - len(buffered), stall=self._stall, finish=content.feed_eof
-        )
+
+        def finish(is_usable: bool) -> None:
+            if not is_usable:
+                protocol.force_close()
+            content.feed_eof()
+
+        direct = DirectBody(raw, buffered, left - len(buffered), stall=self._stall, finish=finish)
         with _as_httpx():
             async with aclosing(direct.chunks()) as chunks:
                 async for chunk in chunks:

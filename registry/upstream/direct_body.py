@@ -16,12 +16,10 @@ DIRECT = "direct"  # the extension of a response with the way to receive its bod
 LEAST = 4 * 1024 * 1024  # bytes of a rest that a thread receives; more than is ever read ahead
 BUFFER = 512 * 1024  # bytes that are received, hashed and written at a time at most
 STEP = 16 * 1024 * 1024  # bytes after which the thread returns to the event loop
-STEP_TIME = (
-    0.02  # seconds after which it returns, so that readers are told, and others get a thread
-)
+STEP_TIME = 0.02  # seconds after which it returns: readers wait for news, others for a thread
 DRY = 0.001  # seconds without a byte after which it returns
-FEW = 256 * 1024  # bytes; after a step with fewer, the next one waits for more bytes
-GATHER = 0.02  # seconds that it waits then
+FEW = 512 * 1024  # bytes; after a step with fewer, the next one waits for more bytes
+GATHER = 0.01  # seconds that it waits then, so that a slow connection needs no thread all the time
 
 
 class BodyBroken(Exception):
@@ -31,8 +29,8 @@ class BodyBroken(Exception):
 class DirectBody:
     """The last bytes of a body: `buffered` ones, and `left` ones that come over `connection`.
 
-    Each byte has to come within `stall` seconds. `finish` is called after the last byte, when the
-    connection can be used again.
+    Each byte has to come within `stall` seconds. `finish` is called after the last byte, with
+    whether the connection can be used again: nothing may follow the body on it.
     """
 
     def __init__(
@@ -42,7 +40,7 @@ class DirectBody:
         left: int,
         *,
         stall: float,
-        finish: Callable[[], None],
+        finish: Callable[[bool], None],
     ) -> None:
         self._connection = connection
         self._buffered = buffered
@@ -75,9 +73,9 @@ class DirectBody:
                     await self._wait_for_bytes(len(step))
             is_whole = True
         finally:
+            is_usable = is_whole and self._connection.is_quiet()
             self._connection.close()
-            if is_whole:
-                self._finish()
+        self._finish(is_usable)
 
     async def _wait_for_bytes(self, received: int) -> None:
         """Wait until a slow connection has more bytes, on the event loop."""

@@ -36,6 +36,10 @@ class RawConnection(Protocol):
         """Wait in a thread until bytes have come; return whether they have."""
         ...
 
+    def is_quiet(self) -> bool:
+        """Whether nothing has come that was not received, neither bytes nor the end."""
+        ...
+
     def close(self) -> None:
         """Let the event loop read from the connection again, and close what was opened here."""
         ...
@@ -54,9 +58,9 @@ def take_over(transport: asyncio.Transport) -> RawConnection | None:
     below = getattr(layer, "_transport", None)
     session = getattr(layer, "_sslobj", None)
     encrypted, answers = getattr(layer, "_incoming", None), getattr(layer, "_outgoing", None)
-    if None in (below, session, encrypted, answers) or not _has_socket(below):
+    if below is None or session is None or encrypted is None or answers is None:
         return None
-    return _TlsConnection(below, session, encrypted, answers)
+    return _TlsConnection(below, session, encrypted, answers) if _has_socket(below) else None
 
 
 def _has_socket(transport: asyncio.Transport) -> bool:
@@ -89,6 +93,10 @@ class _PlainConnection:
     def wait(self, seconds: float) -> bool:
         """See `RawConnection`."""
         return bool(self._poll.poll(seconds * 1000))
+
+    def is_quiet(self) -> bool:
+        """See `RawConnection`."""
+        return not self.wait(0)
 
     def close(self) -> None:
         """See `RawConnection`."""
@@ -144,6 +152,10 @@ class _TlsConnection(_PlainConnection):
                 self._encrypted.write(self._buffer[:received])
             else:
                 return count
+
+    def is_quiet(self) -> bool:
+        """See `RawConnection`."""
+        return not self._session.pending() and not self._encrypted.pending and super().is_quiet()
 
     def close(self) -> None:
         """See `RawConnection`."""

@@ -1,0 +1,302 @@
+"""Laws of bodies that a thread receives; both ends of each connection are in the test."""
+
+import asyncio
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from registry.tasks import in_thread
+from registry.upstream.aiohttp_transport import BulkTransport
+from registry.upstream.contract import Incoming
+from registry.upstream.direct_body import DIRECT, LEAST, BodyBroken, DirectBody
+from registry.upstream.raw_connection import take_over
+from tests.fakes.certificates import Authority, make_authority
+from tests.harness.received import take, take_all
+
+BODY = bytes(range(256)) * 24 * 1024  # 6 MiB
+HEAD = f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
+STALL = 0.2  # seconds
+
+
+class Ends:
+    """A connection: a socket of the test, and the body that is received at its other end."""
+
+    def __init__(self, there: socket.socket, transport: asyncio.Transport) -> None:
+        self.there = there
+        self.transport = transport
+        self.is_finished = False
+        self.is_usable = False
+
+    def open(self, left: int, buffered: bytes = b"") -> DirectBody:
+        connection = take_over(self.transport)
+        assert connection is not None
+        return DirectBody(connection, buffered, left, stall=STALL, finish=self.finish)
+
+    def finish(self, is_usable: bool) -> None:
+        self.is_finished, self.is_usable = True, is_usable
+
+
+@pytest.fixture
+async def ends() -> AsyncIterator[Ends]:
+    here, there = socket.socketpair(socket.AF_UNIX)
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_connection(asyncio.Protocol, sock=here)
+    with there:
+        yield Ends(there, transport)
+        transport.close()
+        await asyncio.sleep(0)
+
+
+async def test_bytes_come_in_order(ends: Ends) -> None:
+    """The buffered bytes come first; after the last byte the connection is read as before."""
+    body = ends.open(len(BODY) - 100, BODY[:100])
+    assert not ends.transport.is_reading()
+    sending = asyncio.create_task(in_thread(ends.there.sendall, BODY[100:]))
+
+    got = await take_all(body.chunks())
+    await sending
+
+    assert got == BODY
+    assert ends.is_usable
+    assert ends.transport.is_reading()
+
+
+async def test_no_byte_after_the_body_is_taken(ends: Ends) -> None:
+    """What follows the body on the connection is not received."""
+    ends.there.sendall(b"12345678")
+    assert await take_all(ends.open(5).chunks()) == b"12345"
+    assert not ends.is_usable
+
+
+async def test_end_before_the_last_byte(ends: Ends) -> None:
+    """A connection that ends too early is an error, after the bytes that came."""
+    ends.there.sendall(b"123")
+    ends.there.close()
+    got = b""
+    with pytest.raises(BodyBroken):
+        async for chunk in ends.open(5).chunks():
+            got += await take(chunk)
+    assert got == b"123"
+    assert not ends.is_finished
+
+
+async def test_stall(ends: Ends) -> None:
+    """A connection without a byte for the time of the limit is an error."""
+    ends.there.sendall(b"123")
+    got = b""
+    with pytest.raises(TimeoutError):
+        async for chunk in ends.open(5).chunks():
+            got += await take(chunk)
+    assert got == b"123"
+
+
+async def test_silence_keeps_no_thread(ends: Ends) -> None:
+    """A thread returns soon from a silent connection, and the event loop waits for more."""
+    async with aclosing(ends.open(5).chunks()) as chunks:
+        assert await asyncio.wait_for(take(await anext(chunks)), 5) == b""
+        following = asyncio.ensure_future(anext(chunks))
+        await asyncio.sleep(0)
+        ends.there.sendall(b"12345")
+        assert await take(await following) == b"12345"
+
+
+async def test_cancelled_in_the_middle(ends: Ends) -> None:
+    """A download that is cancelled waits for its thread, and leaves nothing open."""
+    ends.there.sendall(bytes(1000))
+    body = ends.open(LEAST)
+    has_begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def receive() -> None:
+        async with aclosing(body.chunks()) as chunks:
+            async for chunk in chunks:
+                assert not isinstance(chunk, bytes)
+                await in_thread(chunk.receive, lambda _: loop.call_soon_threadsafe(has_begun.set))
+
+    receiving = asyncio.create_task(receive())
+    await has_begun.wait()
+    receiving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await receiving
+    assert ends.transport.is_reading()
+    assert not ends.is_finished
+
+
+async def test_error_of_the_disk_is_raised_in_the_thread(ends: Ends) -> None:
+    """An error of what the bytes are passed to is raised to who receives them."""
+
+    def refuse(_: memoryview) -> None:
+        raise OSError("full")
+
+    ends.there.sendall(b"12345")
+    async with aclosing(ends.open(5).chunks()) as chunks:
+        step = await anext(chunks)
+        assert not isinstance(step, bytes)
+        with pytest.raises(OSError, match="full"):
+            await in_thread(step.receive, refuse)
+
+
+async def test_bytes_that_nobody_receives(ends: Ends) -> None:
+    """Who asks for the next chunk without receiving this one makes a mistake."""
+    async with aclosing(ends.open(5).chunks()) as chunks:
+        await anext(chunks)
+        with pytest.raises(RuntimeError):
+            await anext(chunks)
+
+
+# From here on, the bodies come over connections of aiohttp.
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Server:
+    """A server on a port of the loopback; `talk` answers the requests of each connection."""
+
+    def __init__(self, talk: Talk, trust: ssl.SSLContext | None) -> None:
+        self.connections = 0
+        self._talk = talk
+        self._trust = trust
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[str]:
+        server = await asyncio.start_server(self._answer, "127.0.0.1", 0, ssl=self._trust)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            yield f"{'http' if self._trust is None else 'https'}://127.0.0.1:{port}/"
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            await self._talk(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    folder: Path = tmp_path_factory.mktemp("authority")
+    return make_authority(folder)
+
+
+@asynccontextmanager
+async def open_transport(authority: Authority) -> AsyncIterator[BulkTransport]:
+    async with BulkTransport(authority.client_context(), "", None) as transport:
+        yield transport
+
+
+async def read(transport: BulkTransport, url: str) -> tuple[bytes, int]:
+    """Return the body at `url`, and how many times a thread received bytes of it."""
+    request = httpx.Request("GET", url, extensions={"timeout": {"connect": 5.0, "read": 5.0}})
+    response = await transport.handle_async_request(request)
+    got, steps = b"", 0
+    try:
+        async for piece in response.aiter_raw():
+            got += piece
+            async for chunk in response.extensions[DIRECT](len(BODY) - len(got)):
+                steps += isinstance(chunk, Incoming)
+                got += await take(chunk)
+    finally:
+        await response.aclose()
+    return got, steps
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+async def test_connection_is_used_again(authority: Authority, is_tls: bool) -> None:
+    """A thread receives the body with and without TLS, and the next request has the connection."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(HEAD + BODY)
+            await writer.drain()
+
+    server = Server(talk, authority.server_context() if is_tls else None)
+    async with server.run() as url, open_transport(authority) as transport:
+        for _ in range(3):
+            got, steps = await read(transport, url)
+            assert got == BODY
+            assert steps
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+async def test_body_that_ends_early(authority: Authority, is_tls: bool) -> None:
+    """A body that is cut off is an error of the transport, and its connection is not kept."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD + BODY[:-1])
+        await writer.drain()
+
+    server = Server(talk, authority.server_context() if is_tls else None)
+    async with server.run() as url, open_transport(authority) as transport:
+        for number in (1, 2):
+            with pytest.raises(httpx.ReadError):
+                await read(transport, url)
+            assert server.connections == number
+
+
+async def test_reset_in_the_body(authority: Authority) -> None:
+    """A connection that is reset in the middle is an error of the transport."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD + BODY[: LEAST // 2])
+        await writer.drain()
+        resets = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, resets)
+
+    async with Server(talk, None).run() as url, open_transport(authority) as transport:
+        with pytest.raises(httpx.TransportError):
+            await read(transport, url)
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+async def test_bytes_after_the_body(authority: Authority, is_tls: bool) -> None:
+    """Bytes that follow the body are not taken for the next answer."""
+    wrong = HEAD + bytes(len(BODY))
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD + BODY + wrong)
+        await writer.drain()
+        await reader.read()
+
+    server = Server(talk, authority.server_context() if is_tls else None)
+    async with server.run() as url, open_transport(authority) as transport:
+        for _ in range(3):
+            with suppress(httpx.TransportError):  # they came only when it was asked again
+                assert (await read(transport, url))[0] == BODY
+    assert server.connections > 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY) + 1}\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+    ],
+)
+async def test_other_bodies_are_read_as_before(authority: Authority, head: str) -> None:
+    """Chunked bodies, and those of another or no length, are read on the event loop."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        frame = (
+            (f"{len(BODY):x}\r\n".encode(), b"\r\n0\r\n\r\n") if "chunked" in head else (b"", b"")
+        )
+        writer.write(head.encode() + frame[0] + BODY + frame[1])
+        await writer.drain()
+        writer.write(b"!" if "Length" in head else b"")
+
+    async with Server(talk, None).run() as url, open_transport(authority) as transport:
+        got, steps = await read(transport, url)
+        assert (got[: len(BODY)], steps) == (BODY, 0)
