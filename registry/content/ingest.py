@@ -7,6 +7,7 @@ a blob, appends bytes, and then commits, suspends or aborts the ingest.
 import math
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Generic, Self, TypeVar
 
 import structlog
@@ -190,6 +191,17 @@ class Ingest(OpenIngest[PartialWriter]):
         self._expected = size
         if size is not None and size > STEP:
             await self._destination.space.check(self._part, size)
+
+    async def prepare(self, size: int | None) -> None:
+        """Reserve space for the first bytes of a blob of `size` bytes, before they come.
+
+        Nothing is evicted for them, as they may never come. If the space is not free, or `size` is
+        None, this does nothing.
+        """
+        first = min(size or 0, self._writer.received + STEP)
+        with suppress(StoreError):  # raised again when the bytes come
+            if first and await self._destination.space.reserve_free(self._part, first):
+                self._reserved = first
 
     async def append(self, chunks: Iterable[bytes], size: int | None = None) -> None:
         """Reserve space for the blob of `size` bytes, and write non-empty chunks.

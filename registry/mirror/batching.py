@@ -15,7 +15,8 @@ INTERVAL = 0.02  # seconds between two smaller batches; the first is returned at
 class Batcher:
     """Reads a stream in a task; `take` returns the chunks that were received since the last call.
 
-    The first chunk is returned at once. Each later batch has `PORTION` bytes or more, or the chunks
+    The first chunk is returned at once, and the next is read when `take` is called again: readers
+    wait for the first one, and the event loop should have nothing else to do. Each later batch has `PORTION` bytes or more, or the chunks
     of `INTERVAL` seconds. So a thread writes many chunks at a time, and readers are not woken for
     each chunk. `Incoming` bytes are returned alone, as soon as those before them were taken; the
     next call of `take` says that they have been received.
@@ -33,6 +34,7 @@ class Batcher:
         self._depth = 0
         self._arrived = asyncio.Event()
         self._filled = asyncio.Event()
+        self._is_flowing = asyncio.Event()  # set when the first chunk has been dealt with
         self._ready_at = 0.0
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -58,6 +60,7 @@ class Batcher:
                     self._arrived.set()
                     if self._depth >= PORTION:
                         self._filled.set()
+                    await self._is_flowing.wait()
                     while self._depth >= self._find_most():
                         self._filled.set()
                         self._taken.clear()
@@ -83,6 +86,8 @@ class Batcher:
         """
         if self._task is None:
             return []
+        if self._ready_at:
+            self._is_flowing.set()
         if self._is_receiving:
             self._is_receiving, self._incoming = False, None
             self._taken.set()

@@ -261,6 +261,7 @@ class Download:
         async with Batcher(chunks, lambda: self._turn.depth) as batcher:
             # While the upstream answers, other processes learn whose download this is.
             await in_thread(self._announce, ingest, download, suspects)
+            await ingest.prepare(request.size)
             while True:
                 batch = await batcher.take()
                 if not isinstance(batch, list):

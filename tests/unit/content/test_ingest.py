@@ -1,6 +1,7 @@
 """Laws of an ingest: after each kind of end, bytes, lock and reservation are right."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,43 @@ async def test_a_committed_blob_is_stored_and_recorded_once(site: Site) -> None:
     assert (site.space.recorded, site.space.released) == ([SIZE], [])
     assert site.list_files() == []
     assert site.is_free
+
+
+async def test_a_thread_receives_and_writes(site: Site) -> None:
+    """Bytes that a thread receives are written in order, and space is reserved for them."""
+
+    def receive(sink: Callable[[memoryview], None]) -> None:
+        for start in range(0, SIZE, 1000):
+            sink(memoryview(CONTENT)[start : start + 1000])
+
+    async with site.take() as ingest:
+        await ingest.expect(SIZE)
+        await ingest.receive(receive)
+        assert site.space.reserved == [SIZE]
+        assert ingest.offset == SIZE
+        assert await ingest.commit() == Stored(DIGEST, SIZE)
+    assert await site.content.read_all(DIGEST, SIZE) == CONTENT
+
+
+async def test_space_is_reserved_before_the_bytes_come(site: Site) -> None:
+    """What was reserved while the upstream answers is not reserved again."""
+    async with site.take() as ingest:
+        await ingest.prepare(SIZE)
+        await ingest.expect(SIZE)
+        await ingest.append_first(CONTENT)
+        assert site.space.reserved == []
+
+
+@pytest.mark.parametrize("size", [None, SIZE])
+async def test_space_that_is_not_free_is_reserved_later(site: Site, size: int | None) -> None:
+    """If nothing could be reserved before, it is when the bytes come."""
+    async with site.take() as ingest:
+        site.space.refuses_space = True
+        await ingest.prepare(size)
+        site.space.refuses_space = False
+        await ingest.expect(SIZE)
+        await ingest.append_first(CONTENT)
+        assert site.space.reserved == [SIZE]
 
 
 async def test_readers_follow_but_never_get_the_last_byte_early(site: Site) -> None:
