@@ -23,6 +23,7 @@ from registry.errors import (
 from registry.metrics import Metrics
 from registry.mirror.batching import Batcher
 from registry.mirror.download_request import DownloadRequest, PartChoice
+from registry.mirror.landing import land
 from registry.store.files import refuse
 from registry.store.partial import PartialReader, PartialState, Progress
 from registry.store.signs_of_life import WRITER_SILENCE, Silence
@@ -262,28 +263,20 @@ class Download:
             # While the upstream answers, other processes learn whose download this is.
             await in_thread(self._announce, ingest, download, suspects)
             await ingest.prepare(request.size)
-            while True:
-                batch = await batcher.take()
-                if not isinstance(batch, list):
-                    await ingest.receive(batch.receive)
-                    self._metrics.downloaded_bytes.inc(len(batch))
-                    self._notify()
-                    continue
-                if not batch:
-                    break
-                self._metrics.downloaded_bytes.inc(sum(map(len, batch)))
-                if not self.has_bytes:
+            while (batch := await batcher.take()) != []:
+                if not self.has_bytes and isinstance(batch, list):
                     # The size in a manifest may be wrong; this is the one that the upstream states.
                     await ingest.expect(download.size)
+                    self._metrics.downloaded_bytes.inc(len(batch[0]))
                     await ingest.append_first(batch.pop(0))
                     self._start(download.size)
                     await in_thread(self._announce, ingest, download, suspects)
                     self._log.info(
                         "download started", size=download.size, endpoint=download.endpoint
                     )
-                if batch:
-                    await ingest.append(batch)
-                    self._notify()
+                if batch != []:
+                    count = await land(batch, ingest, self._notify, self._turn.thread_time)
+                    self._metrics.downloaded_bytes.inc(count)
         # Written before the check of the digest: after it this process may die, or another process
         # may start a download. If an earlier writer's bytes may be wrong, no endpoint is suspected.
         if not resumed and not ingest.is_complete:

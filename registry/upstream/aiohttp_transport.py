@@ -164,11 +164,14 @@ class _Protocol(ResponseHandler):
         self._former = self._payload
         super().set_response_params(**options)
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is received now, because too much waits to be read."""
+        return bool(self._reading_paused or self._buffer_paused)
+
     def take_over(self) -> RawConnection | None:
         """Stop reading, and return the read side of the connection; None if this is impossible."""
-        if self.transport is None or self._reading_paused or self._buffer_paused:
-            return None
-        raw = take_over(self.transport)
+        raw = None if self.transport is None else take_over(self.transport)
         if raw is not None:
             self._drop_timeout()  # it would count the silence here as one of the server
         return raw
@@ -219,10 +222,12 @@ class _Body(httpx.AsyncByteStream):
         """
         if left < LEAST or not self._has_left(left):
             return
-        await asyncio.sleep(0)  # asyncio may have planned to go on reading after a pause
+        # After a pause, asyncio goes on with TLS a moment later: it has to be done before the thread
+        # begins. For the same reason, nothing is taken that would end a pause.
+        await asyncio.sleep(0)
         content, connection = self._response.content, self._response.connection
         protocol = connection and connection.protocol
-        if not isinstance(protocol, _Protocol) or content.exception() is not None:
+        if not isinstance(protocol, _Protocol) or protocol.is_paused or content.exception():
             return
         buffered = content.read_nowait()
         self._given += len(buffered)

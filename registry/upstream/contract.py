@@ -35,10 +35,10 @@ class Incoming(Protocol):
 
     def __len__(self) -> int: ...
 
-    def receive(self, sink: Callable[[memoryview], None]) -> None:
-        """Receive bytes, and call `sink` with them, for some milliseconds; this blocks.
+    def receive(self, sink: Callable[[memoryview], None], seconds: float) -> None:
+        """Receive bytes, and call `sink` with them, for at most about `seconds`; this blocks.
 
-        The memory is used again after each call of `sink`. If the connection breaks, the error is
+        This returns earlier if the connection is slow. The memory is used again after each call of `sink`. If the connection breaks, the error is
         raised later, to whoever asks for the next chunk. Errors of `sink` are raised here.
         """
         ...

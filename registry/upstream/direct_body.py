@@ -15,11 +15,11 @@ from registry.upstream.raw_connection import RawConnection
 DIRECT = "direct"  # the extension of a response with the way to receive its body in a thread
 LEAST = 4 * 1024 * 1024  # bytes of a rest that a thread receives; more than is ever read ahead
 BUFFER = 512 * 1024  # bytes that are received, hashed and written at a time at most
-STEP = 16 * 1024 * 1024  # bytes after which the thread returns to the event loop
-STEP_TIME = 0.02  # seconds after which it returns: readers wait for news, others for a thread
+STEP = 32 * 1024 * 1024  # bytes after which the thread returns to the event loop
 DRY = 0.001  # seconds without a byte after which it returns
-FEW = 512 * 1024  # bytes; after a step with fewer, the next one waits for more bytes
-GATHER = 0.01  # seconds that it waits then, so that a slow connection needs no thread all the time
+SLICE = 0.02  # seconds over which its speed is measured
+FEW = 512 * 1024  # bytes in such a time: with fewer, a thread would mostly wait
+GATHER = 0.01  # seconds that the event loop waits for more bytes then
 
 
 class BodyBroken(Exception):
@@ -69,7 +69,7 @@ class DirectBody:
                 self._left -= len(step)
                 if step.failure is not None:
                     raise BodyBroken(str(step.failure)) from step.failure
-                if self._left and len(step) < FEW:
+                if self._left and step.is_slow:
                     await self._wait_for_bytes(len(step))
             is_whole = True
         finally:
@@ -97,6 +97,7 @@ class _Step:
     def __init__(self, connection: RawConnection, buffer: memoryview, left: int) -> None:
         self.failure: Exception | None = None
         self.is_over = False  # whether a thread has done its work
+        self.is_slow = False  # whether it would mostly have waited
         self._connection = connection
         self._buffer = buffer
         self._most = min(left, STEP)
@@ -105,17 +106,18 @@ class _Step:
     def __len__(self) -> int:
         return self._received
 
-    def receive(self, sink: Callable[[memoryview], None]) -> None:
+    def receive(self, sink: Callable[[memoryview], None], seconds: float) -> None:
         """See `Incoming.receive`."""
         self.is_over = True
-        until = time.monotonic() + STEP_TIME
-        while self._received < self._most:
-            view = self._buffer[: self._most - self._received]
+        now = time.monotonic()
+        until, measured_at, before = now + seconds, now + SLICE, 0
+        while self._received < self._most and now < until:
             try:
-                count = self._connection.receive(view)
+                count = self._connection.receive(self._buffer[: self._most - self._received])
             except BlockingIOError:
                 if self._connection.wait(DRY):
                     continue
+                self.is_slow = self._received - before < FEW
                 return
             except OSError as error:
                 self.failure = error
@@ -124,6 +126,10 @@ class _Step:
                 self.failure = EOFError("it ended before the end of the body")
                 return
             self._received += count
-            sink(view[:count])
-            if time.monotonic() >= until:
-                return
+            sink(self._buffer[:count])
+            now = time.monotonic()
+            if now >= measured_at:
+                if self._received - before < FEW:
+                    self.is_slow = True
+                    return
+                measured_at, before = now + SLICE, self._received

@@ -11,7 +11,7 @@ async def take(chunk: Chunk) -> bytes:
     if isinstance(chunk, bytes):
         return chunk
     got = bytearray()
-    await in_thread(chunk.receive, got.extend)
+    await in_thread(chunk.receive, got.extend, 0.02)
     return bytes(got)
 
 

@@ -120,7 +120,7 @@ class Step:
     def __len__(self) -> int:
         return self._received
 
-    def receive(self, sink: Callable[[memoryview], None]) -> None:
+    def receive(self, sink: Callable[[memoryview], None], _seconds: float) -> None:
         self._received = len(self._content)
         sink(memoryview(self._content))
 
@@ -136,7 +136,7 @@ async def test_incoming_bytes_are_returned_alone() -> None:
                 got += batch
             else:
                 assert stream.pulled == 3 + steps.index(batch)
-                batch.receive(lambda piece: got.append(bytes(piece)))
+                batch.receive(lambda piece: got.append(bytes(piece)), 1.0)
     assert got == [b"1", b"2", b"3", b"4", b"5"]
 
 

@@ -7,6 +7,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -117,7 +118,9 @@ async def test_cancelled_in_the_middle(ends: Ends) -> None:
         async with aclosing(body.chunks()) as chunks:
             async for chunk in chunks:
                 assert not isinstance(chunk, bytes)
-                await in_thread(chunk.receive, lambda _: loop.call_soon_threadsafe(has_begun.set))
+                await in_thread(
+                    chunk.receive, lambda _: loop.call_soon_threadsafe(has_begun.set), 1.0
+                )
 
     receiving = asyncio.create_task(receive())
     await has_begun.wait()
@@ -139,7 +142,7 @@ async def test_error_of_the_disk_is_raised_in_the_thread(ends: Ends) -> None:
         step = await anext(chunks)
         assert not isinstance(step, bytes)
         with pytest.raises(OSError, match="full"):
-            await in_thread(step.receive, refuse)
+            await in_thread(step.receive, refuse, 1.0)
 
 
 async def test_bytes_that_nobody_receives(ends: Ends) -> None:
@@ -192,15 +195,26 @@ async def open_transport(authority: Authority) -> AsyncIterator[BulkTransport]:
         yield transport
 
 
-async def read(transport: BulkTransport, url: str) -> tuple[bytes, int]:
-    """Return the body at `url`, and how many times a thread received bytes of it."""
+def find_protocol(response: httpx.Response) -> Any:
+    return response.extensions[DIRECT].__self__._response.connection.protocol
+
+
+async def read(
+    transport: BulkTransport, url: str, size: int = len(BODY), *, is_slow: bool = False
+) -> tuple[bytes, int]:
+    """Return the body at `url`, and how many times a thread received bytes of it.
+
+    If `is_slow`, aiohttp pauses after the first bytes, before more are read.
+    """
     request = httpx.Request("GET", url, extensions={"timeout": {"connect": 5.0, "read": 5.0}})
     response = await transport.handle_async_request(request)
     got, steps = b"", 0
     try:
         async for piece in response.aiter_raw():
+            while is_slow and not got and not find_protocol(response).is_paused:
+                await asyncio.sleep(0.001)
             got += piece
-            async for chunk in response.extensions[DIRECT](len(BODY) - len(got)):
+            async for chunk in response.extensions[DIRECT](size - len(got)):
                 steps += isinstance(chunk, Incoming)
                 got += await take(chunk)
     finally:
@@ -224,6 +238,25 @@ async def test_connection_is_used_again(authority: Authority, is_tls: bool) -> N
             assert got == BODY
             assert steps
     assert server.connections == 1
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+async def test_body_that_was_paused(authority: Authority, is_tls: bool) -> None:
+    """If too much waits to be read, aiohttp's pause ends before a thread receives the rest."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head + body)
+        await writer.drain()
+        await reader.read()
+
+    body = BODY * 4
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    server = Server(talk, authority.server_context() if is_tls else None)
+    async with server.run() as url, open_transport(authority) as transport:
+        got, steps = await read(transport, url, len(body), is_slow=True)
+    assert got == body
+    assert steps
 
 
 @pytest.mark.parametrize("is_tls", [False, True])
