@@ -78,6 +78,7 @@ class NoAccount:
 
     async def reserve_free(self, digest: Digest, size: int) -> bool:
         """Reserve nothing."""
+        await self.reserve(digest, size)
         return True
 
     async def release_reservation(self, digest: Digest) -> None:

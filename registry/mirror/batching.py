@@ -15,11 +15,11 @@ INTERVAL = 0.02  # seconds between two smaller batches; the first is returned at
 class Batcher:
     """Reads a stream in a task; `take` returns the chunks that were received since the last call.
 
-    The first chunk is returned at once, and the next is read when `take` is called again: readers
-    wait for the first one, and the event loop should have nothing else to do. Each later batch has `PORTION` bytes or more, or the chunks
-    of `INTERVAL` seconds. So a thread writes many chunks at a time, and readers are not woken for
-    each chunk. `Incoming` bytes are returned alone, as soon as those before them were taken; the
-    next call of `take` says that they have been received.
+    The first chunk is returned at once. More is read when `take` is called again: clients wait for
+    the first chunk, and the event loop should do nothing else. Each later batch has `PORTION` bytes
+    or more, or the chunks of `INTERVAL` seconds. So a thread writes many chunks at a time, and
+    readers are not woken for each chunk. `Incoming` bytes are returned alone, after those before
+    them; the next call of `take` says that they have been received.
     """
 
     def __init__(

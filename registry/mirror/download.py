@@ -81,8 +81,7 @@ class Download:
         """Wait until the first bytes are in the partial file, or the download is over.
 
         Raises:
-            TooManyDownloads: others have used all connections for too long.
-            EntrepotError: why the download failed.
+            TooManyDownloads, EntrepotError: it waited too long for its turn, or failed.
         """
         clock = asyncio.get_running_loop().time
         until = clock() + TURN_WAIT
@@ -271,9 +270,8 @@ class Download:
                     await ingest.append_first(batch.pop(0))
                     self._start(download.size)
                     await in_thread(self._announce, ingest, download, suspects)
-                    self._log.info(
-                        "download started", size=download.size, endpoint=download.endpoint
-                    )
+                    origin = download.endpoint
+                    self._log.info("download started", size=download.size, endpoint=origin)
                 if batch != []:
                     count = await land(batch, ingest, self._notify, self._turn.thread_time)
                     self._metrics.downloaded_bytes.inc(count)

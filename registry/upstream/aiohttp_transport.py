@@ -222,7 +222,7 @@ class _Body(httpx.AsyncByteStream):
         """
         if left < LEAST or not self._has_left(left):
             return
-        # After a pause, asyncio goes on with TLS a moment later: it has to be done before the thread
+        # After a pause, asyncio goes on with TLS a moment later: this must be over before a thread
         # begins. For the same reason, nothing is taken that would end a pause.
         await asyncio.sleep(0)
         content, connection = self._response.content, self._response.connection

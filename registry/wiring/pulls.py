@@ -95,6 +95,12 @@ async def _open_mirror(
 ) -> Mirror:
     via = via or ViaWriter(make_name())
     own_ports = frozenset({settings.server.listen.port, settings.server.console.port})
+    clients = {
+        name: await stack.enter_async_context(open_client(name, upstream, via, own_ports))
+        for name, upstream in settings.upstreams.items()
+        if not settings.offline
+    }
+    # The tasks end before their connections are closed, since threads may read from these.
     tasks = await stack.enter_async_context(Tasks())
     recorder = LimitRecorder(RateLimitCatalog(database), tasks, metrics)
     sources: dict[str, Source] = {}
@@ -102,8 +108,7 @@ async def _open_mirror(
         if settings.offline:
             sources[name] = OfflineSource(name)
         else:
-            client = await stack.enter_async_context(open_client(name, upstream, via, own_ports))
-            sources[name] = build_source(name, upstream, client, recorder.note)
+            sources[name] = build_source(name, upstream, clients[name], recorder.note)
     services = PullServices(
         settings,
         handles,

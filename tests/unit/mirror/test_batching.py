@@ -130,13 +130,17 @@ async def test_incoming_bytes_are_returned_alone() -> None:
     stream, steps = Stream(), [Step(b"3"), Step(b"4")]
     stream.send(b"1", b"2", *steps, b"5", None)
     got: list[bytes] = []
+
+    def keep(piece: memoryview) -> None:
+        got.append(bytes(piece))
+
     async with Batcher(stream.chunks()) as batcher:
         while (batch := await batcher.take()) != []:
             if isinstance(batch, list):
-                got += batch
+                got.extend(batch)
             else:
                 assert stream.pulled == 3 + steps.index(batch)
-                batch.receive(lambda piece: got.append(bytes(piece)), 1.0)
+                batch.receive(keep, 1.0)
     assert got == [b"1", b"2", b"3", b"4", b"5"]
 
 

@@ -70,7 +70,7 @@ def test_memory_of_a_piece_is_used_again(writer: PartialWriter, reader: PartialR
         writer.append_piece(memory[: len(piece)])
         assert Progress(start + len(piece) - 1, PartialState.GROWING) == reader.progress()
     writer.verify()
-    assert CONTENT == reader.read(0, SIZE)
+    assert reader.read(0, SIZE) == CONTENT
 
 
 def test_chunks_land_in_order(writer: PartialWriter, reader: PartialReader) -> None:

@@ -18,6 +18,7 @@ from registry.upstream.contract import Incoming
 from registry.upstream.direct_body import DIRECT, LEAST, BodyBroken, DirectBody
 from registry.upstream.raw_connection import take_over
 from tests.fakes.certificates import Authority, make_authority
+from tests.harness.deadline import await_truth
 from tests.harness.received import take, take_all
 
 BODY = bytes(range(256)) * 24 * 1024  # 6 MiB
@@ -75,14 +76,18 @@ async def test_no_byte_after_the_body_is_taken(ends: Ends) -> None:
     assert not ends.is_usable
 
 
+async def receive_into(got: bytearray, body: DirectBody) -> None:
+    async for chunk in body.chunks():
+        got += await take(chunk)
+
+
 async def test_end_before_the_last_byte(ends: Ends) -> None:
     """A connection that ends too early is an error, after the bytes that came."""
     ends.there.sendall(b"123")
     ends.there.close()
-    got = b""
+    got = bytearray()
     with pytest.raises(BodyBroken):
-        async for chunk in ends.open(5).chunks():
-            got += await take(chunk)
+        await receive_into(got, ends.open(5))
     assert got == b"123"
     assert not ends.is_finished
 
@@ -90,10 +95,9 @@ async def test_end_before_the_last_byte(ends: Ends) -> None:
 async def test_stall(ends: Ends) -> None:
     """A connection without a byte for the time of the limit is an error."""
     ends.there.sendall(b"123")
-    got = b""
+    got = bytearray()
     with pytest.raises(TimeoutError):
-        async for chunk in ends.open(5).chunks():
-            got += await take(chunk)
+        await receive_into(got, ends.open(5))
     assert got == b"123"
 
 
@@ -211,8 +215,8 @@ async def read(
     got, steps = b"", 0
     try:
         async for piece in response.aiter_raw():
-            while is_slow and not got and not find_protocol(response).is_paused:
-                await asyncio.sleep(0.001)
+            if is_slow and not got:
+                await in_thread(await_truth, lambda: find_protocol(response).is_paused)
             got += piece
             async for chunk in response.extensions[DIRECT](size - len(got)):
                 steps += isinstance(chunk, Incoming)

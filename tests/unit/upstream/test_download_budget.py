@@ -8,7 +8,9 @@ import pytest
 from registry.tasks import Tasks
 from registry.upstream.download_budget import (
     LEAST_DEPTH,
+    LEAST_THREAD_TIME,
     MOST_WAITING,
+    THREAD_TIME,
     DownloadBudget,
     Turn,
     share_out,
@@ -225,3 +227,16 @@ def test_too_many_that_nobody_reads_are_superfluous() -> None:
     assert left[-1].turn.is_superfluous
     left[-1].is_there = True
     assert not left[-1].turn.is_superfluous
+
+
+async def test_threads_are_shared() -> None:
+    """The more downloads run, the sooner a thread of each makes place for others."""
+    budget = DownloadBudget(64 * MIB, 64)
+    turns = [budget.open_turn(lambda: True, 1, "docker.io") for _ in range(64)]
+    times = []
+    for turn in turns:
+        assert turn.begin()
+        times.append(turn.thread_time)
+    assert times[0] == THREAD_TIME
+    assert times[1] == THREAD_TIME / 2
+    assert times[-1] == LEAST_THREAD_TIME
