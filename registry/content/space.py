@@ -123,11 +123,7 @@ class Space:
             raise await self._refuse(digest, size)
 
     async def reserve_free(self, digest: Digest, size: int) -> bool:
-        """Reserve as `reserve`, but only if nothing has to be evicted; return whether this is so.
-
-        Raises:
-            StoreError: the catalog refused.
-        """
+        """Reserve as `reserve` if nothing has to be evicted; see `SpaceAccount.reserve_free`."""
         return await self._try_to_reserve(digest, size) <= 0
 
     async def _evict_and_reserve(self, digest: Digest, size: int) -> bool:

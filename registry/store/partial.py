@@ -28,8 +28,7 @@ from registry.oci.digest import Digest
 from registry.store.files import leads_to, refuse, take_lock, translate_errors
 
 WHOLE = 0o444  # the mode of a verified file; its owner can read and lock it after a crash
-_REJECTED = 0o400
-_GROWING = 0o600
+_REJECTED, _GROWING = 0o400, 0o600
 # Bytes that are hashed and then written in one call. For larger writes the kernel looks for larger
 # pages, which sometimes takes longer than the write itself (docs/evidence/0003-speed.md).
 _PORTION = 256 * 1024
@@ -224,10 +223,7 @@ class PartialWriter:
             self._append(portion)
 
     def append_piece(self, piece: memoryview) -> None:
-        """Do as `append` with one piece that is small enough to be hashed and written at once.
-
-        Its memory is not used after the call.
-        """
+        """Do as `append` with one piece, at once; its memory is not used after the call."""
         self._append([piece])
 
     def _append(self, portion: list[memoryview]) -> None:

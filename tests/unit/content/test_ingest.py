@@ -1,62 +1,17 @@
 """Laws of an ingest: after each kind of end, bytes, lock and reservation are right."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from registry.content.destination import Stored
-from registry.content.ingest import STEP, Ingest
+from registry.content.ingest import STEP
 from registry.errors import DigestMismatch, StoreError
 from registry.oci.digest import Digest
-from registry.store.contract import Quarantine
-from registry.store.data_folder import open_folder
 from registry.store.ingests import name_beside
 from registry.store.partial import PartialState, SealedPartial
-from registry.wiring.content import open_handles
-from tests.fakes.space import AmpleSpace
-from tests.harness.process_parts import ProcessParts
-
-CONTENT = bytes(range(256)) * 40
-SIZE = len(CONTENT)
-DIGEST = Digest.of(CONTENT)
-
-
-class CountingSpace(AmpleSpace):
-    """An account that remembers every reservation."""
-
-    def __init__(self, store: Quarantine) -> None:
-        super().__init__(store)
-        self.reserved: list[int] = []
-
-    async def reserve(self, digest: Digest, size: int) -> None:
-        await super().reserve(digest, size)
-        self.reserved.append(size)
-
-
-class Site:
-    """A data folder, and one process that stores blobs."""
-
-    def __init__(self, path: Path) -> None:
-        handles = open_handles(open_folder(path))
-        self.space = CountingSpace(handles.store)
-        self.folder, self.store, self.ingests = handles.folder, handles.store, handles.ingests
-        self.content = ProcessParts(handles, space=self.space).content.content
-
-    def take(self) -> Ingest:
-        ingest = self.content.try_ingest(DIGEST)
-        assert ingest is not None
-        return ingest
-
-    @property
-    def is_free(self) -> bool:
-        """Whether no process holds the lock of the blob."""
-        with self.ingests.hold(DIGEST) as is_free:
-            return is_free
-
-    def list_files(self) -> list[str]:
-        return sorted(path.suffix for path in self.folder.ingests.iterdir())
+from tests.unit.content.ingest_site import CONTENT, DIGEST, SIZE, Site
 
 
 @pytest.fixture
@@ -75,43 +30,6 @@ async def test_a_committed_blob_is_stored_and_recorded_once(site: Site) -> None:
     assert (site.space.recorded, site.space.released) == ([SIZE], [])
     assert site.list_files() == []
     assert site.is_free
-
-
-async def test_a_thread_receives_and_writes(site: Site) -> None:
-    """Bytes that a thread receives are written in order, and space is reserved for them."""
-
-    def receive(sink: Callable[[memoryview], None]) -> None:
-        for start in range(0, SIZE, 1000):
-            sink(memoryview(CONTENT)[start : start + 1000])
-
-    async with site.take() as ingest:
-        await ingest.expect(SIZE)
-        await ingest.receive(receive)
-        assert site.space.reserved == [SIZE]
-        assert ingest.offset == SIZE
-        assert await ingest.commit() == Stored(DIGEST, SIZE)
-    assert await site.content.read_all(DIGEST, SIZE) == CONTENT
-
-
-async def test_space_is_reserved_before_the_bytes_come(site: Site) -> None:
-    """What was reserved while the upstream answers is not reserved again."""
-    async with site.take() as ingest:
-        await ingest.prepare(SIZE)
-        await ingest.expect(SIZE)
-        await ingest.append_first(CONTENT)
-        assert site.space.reserved == []
-
-
-@pytest.mark.parametrize("size", [None, SIZE])
-async def test_space_that_is_not_free_is_reserved_later(site: Site, size: int | None) -> None:
-    """If nothing could be reserved before, it is when the bytes come."""
-    async with site.take() as ingest:
-        site.space.refuses_space = True
-        await ingest.prepare(size)
-        site.space.refuses_space = False
-        await ingest.expect(SIZE)
-        await ingest.append_first(CONTENT)
-        assert site.space.reserved == [SIZE]
 
 
 async def test_readers_follow_but_never_get_the_last_byte_early(site: Site) -> None:

@@ -61,18 +61,6 @@ def test_last_byte_is_withheld(writer: PartialWriter, reader: PartialReader) -> 
         assert stop == writer.received
 
 
-def test_memory_of_a_piece_is_used_again(writer: PartialWriter, reader: PartialReader) -> None:
-    """A piece is written at once, and its memory may then have other bytes."""
-    memory = memoryview(bytearray(7))
-    for start in range(0, SIZE, len(memory)):
-        piece = CONTENT[start : start + len(memory)]
-        memory[: len(piece)] = piece
-        writer.append_piece(memory[: len(piece)])
-        assert Progress(start + len(piece) - 1, PartialState.GROWING) == reader.progress()
-    writer.verify()
-    assert reader.read(0, SIZE) == CONTENT
-
-
 def test_chunks_land_in_order(writer: PartialWriter, reader: PartialReader) -> None:
     """Many chunks of one call are written in order."""
     writer.append([CONTENT[:1], CONTENT[1:2], CONTENT[2:1000], CONTENT[1000:]])
