@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
@@ -26,7 +26,6 @@ class UpstreamList:
     warning: str = ""
 
 
-@runtime_checkable
 class Incoming(Protocol):
     """Bytes of a blob that a thread has to receive; `len()` says how many it has received.
 
