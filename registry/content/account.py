@@ -24,6 +24,14 @@ class SpaceAccount(Protocol):
         """
         ...
 
+    async def reserve_free(self, digest: Digest, size: int) -> bool:
+        """Reserve `size` bytes if they are free, so that nothing is evicted; return whether so.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        ...
+
     async def release_reservation(self, digest: Digest) -> None:
         """Reduce the reservation of a blob to the size of its partial file, which is closed."""
         ...
@@ -67,6 +75,11 @@ class NoAccount:
 
     async def reserve(self, digest: Digest, size: int) -> None:
         """Reserve nothing."""
+
+    async def reserve_free(self, digest: Digest, size: int) -> bool:
+        """Reserve nothing."""
+        await self.reserve(digest, size)
+        return True
 
     async def release_reservation(self, digest: Digest) -> None:
         """Release nothing."""

@@ -121,6 +121,10 @@ class Space:
         if not is_reserved:
             raise await self._refuse(digest, size)
 
+    async def reserve_free(self, digest: Digest, size: int) -> bool:
+        """Reserve as `reserve` if nothing has to be evicted; see `SpaceAccount.reserve_free`."""
+        return await self._try_to_reserve(digest, size) <= 0
+
     async def _evict_and_reserve(self, digest: Digest, size: int) -> bool:
         """Reserve and evict in turn until the space is reserved; false if it cannot be freed."""
         # Reserve first, since another process may have freed space during the wait for the lock.

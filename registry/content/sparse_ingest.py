@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from registry.content.destination import Destination, Stored
-from registry.content.ingest import OpenIngest
+from registry.content.open_ingest import OpenIngest
 from registry.oci.digest import Digest
 from registry.store.sparse import SparsePartial
 from registry.tasks import in_thread

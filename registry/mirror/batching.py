@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from typing import Self
 
+from registry.upstream.contract import Chunk, Incoming
 from registry.upstream.download_budget import DEPTH
 
 PORTION = 1024 * 1024  # bytes of a full batch, which is written at once
@@ -14,21 +15,26 @@ INTERVAL = 0.02  # seconds between two smaller batches; the first is returned at
 class Batcher:
     """Reads a stream in a task; `take` returns the chunks that were received since the last call.
 
-    The first chunk is returned at once. Each later batch has `PORTION` bytes or more, or the chunks
-    of `INTERVAL` seconds. So a thread writes many chunks at a time, and readers are not woken for
-    each chunk.
+    The first chunk is returned at once. More is read when `take` is called again: clients wait for
+    the first chunk, and the event loop should do nothing else. Each later batch has `PORTION` bytes
+    or more, or the chunks of `INTERVAL` seconds. So a thread writes many chunks at a time, and
+    readers are not woken for each chunk. `Incoming` bytes are returned alone, after those before
+    them; the next call of `take` says that they have been received.
     """
 
     def __init__(
-        self, chunks: AsyncGenerator[bytes, None], find_most: Callable[[], int] = lambda: DEPTH
+        self, chunks: AsyncGenerator[Chunk, None], find_most: Callable[[], int] = lambda: DEPTH
     ) -> None:
         """`find_most` returns how many bytes may be received and not written yet."""
         self._chunks = chunks
         self._find_most = find_most
         self._waiting: list[bytes] = []
+        self._incoming: Incoming | None = None
+        self._is_receiving = False  # whether the caller has got `_incoming`
         self._depth = 0
         self._arrived = asyncio.Event()
         self._filled = asyncio.Event()
+        self._is_flowing = asyncio.Event()  # set when the first chunk has been dealt with
         self._ready_at = 0.0
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -46,11 +52,15 @@ class Batcher:
         try:
             async with aclosing(self._chunks) as chunks:
                 async for chunk in chunks:
+                    if not isinstance(chunk, bytes):
+                        await self._hand_over(chunk)
+                        continue
                     self._waiting.append(chunk)
                     self._depth += len(chunk)
                     self._arrived.set()
                     if self._depth >= PORTION:
                         self._filled.set()
+                    await self._is_flowing.wait()
                     while self._depth >= self._find_most():
                         self._filled.set()
                         self._taken.clear()
@@ -59,7 +69,16 @@ class Batcher:
             self._arrived.set()
             self._filled.set()
 
-    async def take(self) -> list[bytes]:
+    async def _hand_over(self, incoming: Incoming) -> None:
+        """Let the caller receive bytes, and wait until it has."""
+        self._incoming = incoming
+        self._arrived.set()
+        self._filled.set()
+        while self._incoming is not None:
+            self._taken.clear()
+            await self._taken.wait()
+
+    async def take(self) -> list[bytes] | Incoming:
         """Wait for chunks and return them all; an empty list means the end of the stream.
 
         Raises:
@@ -67,7 +86,12 @@ class Batcher:
         """
         if self._task is None:
             return []
-        if not self._waiting and not self._task.done():
+        if self._ready_at:
+            self._is_flowing.set()
+        if self._is_receiving:
+            self._is_receiving, self._incoming = False, None
+            self._taken.set()
+        if not self._waiting and self._incoming is None and not self._task.done():
             self._arrived.clear()
             await self._arrived.wait()
         loop = asyncio.get_running_loop()
@@ -75,6 +99,9 @@ class Batcher:
             await self._wait_for_portion()
         self._filled.clear()
         self._ready_at = loop.time() + INTERVAL
+        if not self._waiting and self._incoming is not None:
+            self._is_receiving = True
+            return self._incoming
         batch, self._waiting, self._depth = self._waiting, [], 0
         self._taken.set()
         if not batch:

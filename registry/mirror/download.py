@@ -83,8 +83,7 @@ class Download:
         """Wait until the first bytes are in the partial file, or the download is over.
 
         Raises:
-            TooManyDownloads: others have used all connections for too long.
-            EntrepotError: why the download failed.
+            TooManyDownloads, EntrepotError: it waited too long for its turn, or failed.
         """
         clock = asyncio.get_running_loop().time
         until = clock() + TURN_WAIT

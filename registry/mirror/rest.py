@@ -8,6 +8,7 @@ from registry.content.ingest import Ingest
 from registry.mirror.announcement import Announcement
 from registry.mirror.batching import Batcher
 from registry.mirror.download_request import PartChoice
+from registry.mirror.landing import land
 from registry.upstream.contract import BlobDownload
 from registry.upstream.download_budget import Turn
 from registry.upstream.parallel_ranges import read_in_order
@@ -47,20 +48,20 @@ class Rest:
         async with Batcher(chunks, lambda: self.turn.depth) as batcher:
             await told.write()  # while the upstream answers, others learn whose download this is
             self.part.note_announced()
+            await ingest.prepare(download.size)
             is_first = True
-            while batch := await batcher.take():
-                self.count(sum(map(len, batch)))
-                if is_first:
+            while (batch := await batcher.take()) != []:
+                if is_first and isinstance(batch, list):  # no thread receives the first bytes
                     is_first = False
                     # The size in a manifest may be wrong; this is the one that the upstream states.
                     await ingest.expect(download.size)
+                    self.count(len(batch[0]))
                     await ingest.append_first(batch.pop(0))
                     if not told.is_held:
                         start(download.size)
                     await told.write()
                     size, endpoint = download.size, download.endpoint
                     self.log.info("download started", size=size, endpoint=endpoint)
-                if batch:
-                    await ingest.append(batch)
-                    notify()
+                if batch != []:
+                    self.count(await land(batch, ingest, notify, self.turn.thread_time))
                 await told.update()

@@ -29,8 +29,7 @@ from registry.store.files import leads_to, refuse, take_lock, translate_errors
 from registry.store.rejected import RejectedBytes
 
 WHOLE = 0o444  # the mode of a verified file; its owner can read and lock it after a crash
-_REJECTED = 0o400
-_GROWING = 0o600
+_REJECTED, _GROWING = 0o400, 0o600
 # Bytes that are hashed and then written in one call. For larger writes the kernel looks for larger
 # pages, which sometimes takes longer than the write itself (docs/evidence/0003-speed.md).
 _PORTION = 256 * 1024
@@ -219,12 +218,16 @@ class PartialWriter:
             StoreError: the disk refused (full, gone); the written bytes stay valid for readers.
         """
         for portion in _cut(chunks):
-            for piece in portion:
-                self._hasher.update(piece)
-            last = portion[-1]
-            pieces = [memoryview(self._held), *portion[:-1], last[:-1]]
-            self._held = bytes(last[-1:])
-            self._write([piece for piece in pieces if piece.nbytes])
+            self.append_portion(portion)
+
+    def append_portion(self, portion: list[memoryview]) -> None:
+        """Do as `append` with some pieces, at once; their memory is not used after the call."""
+        for piece in portion:
+            self._hasher.update(piece)
+        last = portion[-1]
+        pieces = [memoryview(self._held), *portion[:-1], last[:-1]]
+        self._held = bytes(last[-1:])
+        self._write([piece for piece in pieces if piece.nbytes])
 
     def _write(self, pieces: list[memoryview]) -> None:
         try:

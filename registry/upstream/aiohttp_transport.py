@@ -10,10 +10,9 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Self
 
 import aiohttp
@@ -21,30 +20,19 @@ import httpx
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
-from registry.upstream.addresses import AddressGuard, AddressRefused
+from registry.upstream.addresses import AddressGuard
+from registry.upstream.aiohttp_failures import as_httpx
+from registry.upstream.contract import Chunk
+from registry.upstream.direct_body import DIRECT, LEAST, DirectBody
 from registry.upstream.framing import Framing, FramingExcess
 from registry.upstream.httpx_transport import PEER, WAITED
+from registry.upstream.raw_connection import RawConnection, take_over
 
 READ_AHEAD = 1024 * 1024  # bytes that are received before they are read; at most twice as many
 # For warming: what a connection still receives when its download has to wait delays clients.
 LITTLE_AHEAD = 64 * 1024
 LONGEST_HEADER = 64 * 1024  # bytes: signed URLs are long
 KEPT_IDLE = 15.0  # seconds that an idle connection is kept; servers keep theirs longer
-
-# httpx's exceptions by aiohttp's; a subclass comes before its base class.
-_FAILURES: Mapping[type[Exception], type[httpx.TransportError]] = MappingProxyType(
-    {
-        aiohttp.ConnectionTimeoutError: httpx.ConnectTimeout,
-        TimeoutError: httpx.ReadTimeout,
-        aiohttp.ClientHttpProxyError: httpx.ProxyError,
-        aiohttp.ClientProxyConnectionError: httpx.ProxyError,
-        aiohttp.ClientConnectorError: httpx.ConnectError,
-        aiohttp.InvalidURL: httpx.UnsupportedProtocol,
-        aiohttp.ClientOSError: httpx.ReadError,
-        aiohttp.ClientError: httpx.RemoteProtocolError,
-        OSError: httpx.ConnectError,
-    }
-)
 
 
 class BulkTransport(httpx.AsyncBaseTransport):
@@ -82,7 +70,7 @@ class BulkTransport(httpx.AsyncBaseTransport):
         timeout = aiohttp.ClientTimeout(
             total=None, connect=limits["connect"], sock_read=limits["read"]
         )
-        with _as_httpx():
+        with as_httpx():
             # aiohttp has no limit for the whole head, and counts each byte of it as progress.
             async with asyncio.timeout(limits["connect"] + limits["read"]):
                 response = await self._session.request(
@@ -93,7 +81,8 @@ class BulkTransport(httpx.AsyncBaseTransport):
                     proxy=None if self._is_socks else self._proxy or None,
                     timeout=timeout,
                 )
-        extensions: dict[str, Any] = {}
+        body = _Body(response, limits["read"])
+        extensions: dict[str, Any] = {DIRECT: body.receive}
         if isinstance(response, _Response):
             extensions[WAITED] = response.waited
             if response.peer and not self._proxy:
@@ -101,7 +90,7 @@ class BulkTransport(httpx.AsyncBaseTransport):
         return httpx.Response(
             response.status,
             headers=list(response.raw_headers),
-            stream=_Body(response, limits["read"]),
+            stream=body,
             extensions=extensions,
         )
 
@@ -179,6 +168,18 @@ class _Protocol(ResponseHandler):
         self._former = self._payload
         super().set_response_params(**options)
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is received now, because too much waits to be read."""
+        return bool(self._reading_paused or self._buffer_paused)
+
+    def take_over(self) -> RawConnection | None:
+        """Stop reading, and return the read side of the connection; None if this is impossible."""
+        raw = None if self.transport is None else take_over(self.transport)
+        if raw is not None:
+            self._drop_timeout()  # it would count the silence here as one of the server
+        return raw
+
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
         try:
@@ -202,16 +203,66 @@ class _Body(httpx.AsyncByteStream):
     def __init__(self, response: aiohttp.ClientResponse, stall: float) -> None:
         self._response = response
         self._stall = stall
+        self._given = 0  # bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _as_httpx():
+        with as_httpx():
             while True:
                 # aiohttp counts each byte as progress, also those between the chunks of a body.
                 async with asyncio.timeout(self._stall):
                     piece = await self._response.content.readany()
                 if not piece:
                     return
+                self._given += len(piece)
                 yield piece
+
+    async def receive(
+        self, left: int, in_thread: Callable[[], bool]
+    ) -> AsyncGenerator[Chunk, None]:
+        """Yield the rest of the body, which has `left` bytes, to be received in a thread.
+
+        While `in_thread` returns false, the event loop receives it.
+        Yields only some bytes, or nothing, if the rest has to be read in the usual way.
+
+        Raises:
+            httpx.TransportError: the body ends early, or the connection breaks or is silent.
+        """
+        if left < LEAST or not self._has_left(left):
+            return
+        # After a pause, asyncio goes on with TLS a moment later: this must be over before a thread
+        # begins. For the same reason, nothing is taken that would end a pause.
+        await asyncio.sleep(0)
+        content, connection = self._response.content, self._response.connection
+        protocol = connection and connection.protocol
+        if not isinstance(protocol, _Protocol) or protocol.is_paused or content.exception():
+            return
+        buffered = content.read_nowait()
+        self._given += len(buffered)
+        raw = protocol.take_over()
+        if raw is None:
+            if buffered:
+                yield buffered
+            return
+
+        def finish(is_usable: bool) -> None:
+            if not is_usable:
+                protocol.force_close()
+            content.feed_eof()
+
+        left -= len(buffered)
+        direct = DirectBody(
+            raw, buffered, left, stall=self._stall, in_thread=in_thread, finish=finish
+        )
+        with as_httpx():
+            async with aclosing(direct.chunks()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    def _has_left(self, left: int) -> bool:
+        """Whether the rest of the body has `left` bytes, and nothing between them."""
+        headers, length = self._response.headers, self._response.content_length
+        is_plain = "Transfer-Encoding" not in headers and length is not None
+        return is_plain and length == self._given + left
 
     async def aclose(self) -> None:
         # This keeps the connection if the body was read to its end, and otherwise closes it.
@@ -225,16 +276,3 @@ def _as_yarl(url: httpx.URL) -> URL:
     host = f"[{host}]" if ":" in host else host
     authority = host if url.port is None else f"{host}:{url.port}"
     return URL(f"{url.scheme}://{authority}{path}{question}{query}", encoded=True)
-
-
-@contextmanager
-def _as_httpx() -> Iterator[None]:
-    try:
-        yield
-    except tuple(_FAILURES) as error:
-        if isinstance(error, aiohttp.ClientConnectorError):
-            refused = error.os_error
-            if isinstance(refused, AddressRefused):
-                raise refused from error
-        kind = next(kind for known, kind in _FAILURES.items() if isinstance(error, known))
-        raise kind(str(error) or type(error).__name__) from error

@@ -1,19 +1,23 @@
 """Downloading one blob; after a broken connection, another try or another endpoint continues."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import cast
 
-from registry.errors import Unknown, UpstreamError, UpstreamFaulty, UpstreamUnreachable
+from registry.errors import Unknown, UpstreamError, UpstreamFaulty
 from registry.oci.byte_ranges import Span, parse_content_range
 from registry.upstream.backoff import RetryBudget
+from registry.upstream.blob_body import read_body
 from registry.upstream.blob_size import read_length
 from registry.upstream.combined_failures import combine, is_temporary
+from registry.upstream.contract import Chunk
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.endpoint_senders import build_sender
 from registry.upstream.failover import EndpointPool
 from registry.upstream.failures import RangeIgnored, RangeRefused, WrongSize
+from registry.upstream.kept_redirects import KeptRedirects
 from registry.upstream.meter import Meter, within
 from registry.upstream.pacing import Pace
 from registry.upstream.range_sender import Sender
@@ -24,15 +28,8 @@ from registry.upstream.wanted_bytes import WantedBytes
 OPEN_BUDGET = 25.0  # seconds until the first byte, because a client waits for the headers
 STALL_BUDGET = 120.0  # seconds without progress after the first byte; the link may recover
 ENOUGH = 256 * 1024  # bytes; after that many, a broken connection is replaced without a wait
-REDIRECT_LIFE = 120.0  # seconds for which a download reuses the URL of a redirect
 EXPLORED_SIZE = 4 * 1024 * 1024  # bytes that are read from an endpoint to learn about it...
 EXPLORED_TIME = 2.0  # ...and seconds for them; then the best endpoint continues
-
-
-@dataclass(frozen=True, slots=True)
-class _Redirect:
-    url: str
-    until: float
 
 
 class BlobDownloader:
@@ -54,7 +51,7 @@ class BlobDownloader:
         self._faulty: dict[Endpoint, UpstreamFaulty] = {}
         self._faulty_once: set[Endpoint] = set()
         self._answers: dict[Endpoint, Unknown | UpstreamError] = {}  # the last failure of each
-        self._redirects: dict[Endpoint, _Redirect] = {}  # of this blob only: signed URLs expire
+        self._redirects = KeptRedirects(pool.clock)
         self._without_range: set[Endpoint] = set()  # endpoints that refused a range
         self._numbers: list[Endpoint] = []  # by the number of the sender
         self._liars: set[Endpoint] = set()
@@ -86,7 +83,8 @@ class BlobDownloader:
         endpoint = self._numbers[sender.number]
         wanted = WantedBytes(span.start, span.stop, needs_range=True)
         try:
-            async with aclosing(self._read(endpoint, wanted)) as chunks:
+            chunks = cast("AsyncGenerator[bytes, None]", self._read(endpoint, wanted))
+            async with aclosing(chunks):
                 async for chunk in chunks:
                     yield chunk
         except RangeIgnored as error:
@@ -114,11 +112,24 @@ class BlobDownloader:
         """Whether nothing is sent to clients yet; see `BlobDownload`."""
         return not self._pool.are_proven(origins)
 
-    async def stream(
+    def stream(
         self, start: int, stop: int | None, *, may_extend: bool = False
     ) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from `start` to `stop`; see `BlobDownload.stream`."""
-        wanted = WantedBytes(start, self.size if stop is None else stop, may_extend)
+        chunks = self.receive(start, stop, may_extend=may_extend, in_thread=lambda: False)
+        return cast("AsyncGenerator[bytes, None]", chunks)
+
+    async def receive(
+        self,
+        start: int,
+        stop: int | None,
+        *,
+        may_extend: bool = False,
+        in_thread: Callable[[], bool],
+    ) -> AsyncGenerator[Chunk, None]:
+        """Yield the bytes from `start` to `stop`; see `BlobDownload.receive`."""
+        stop = self.size if stop is None else stop
+        wanted = WantedBytes(start, stop, may_extend, in_thread=in_thread)
         retries = self._pool.start_retries(STALL_BUDGET if self._senders else OPEN_BUDGET)
         async with aclosing(self._explore(wanted)) as chunks:
             async for chunk in chunks:
@@ -143,14 +154,15 @@ class BlobDownloader:
             if not wanted.is_done:
                 await self._pause(failures, retries, wanted.offset - began)
 
-    async def _explore(self, wanted: WantedBytes) -> AsyncGenerator[bytes, None]:
+    async def _explore(self, wanted: WantedBytes) -> AsyncGenerator[Chunk, None]:
         """Yield the first bytes from an endpoint of which little is known, unless it is slow."""
         may_explore, self._may_explore = self._may_explore, False
         length = (wanted.stop or 0) - wanted.offset
         repository = self._request.repository
         if not may_explore or not (endpoint := self._pool.choose_explored(repository, length)):
             return
-        part = replace(wanted, stop=wanted.offset + min(length, EXPLORED_SIZE), may_extend=False)
+        # No thread receives so few bytes.
+        part = WantedBytes(wanted.offset, wanted.offset + min(length, EXPLORED_SIZE))
         has_ranges = self.has_ranges
         try:
             async with aclosing(self._read(endpoint, part)) as chunks:
@@ -216,14 +228,14 @@ class BlobDownloader:
             left = [each for each in left if self._pool.are_proven([each.origin])]
         return sorted(left, key=self._broken.__contains__)
 
-    async def _read(self, endpoint: Endpoint, wanted: WantedBytes) -> AsyncGenerator[bytes, None]:
+    async def _read(self, endpoint: Endpoint, wanted: WantedBytes) -> AsyncGenerator[Chunk, None]:
         """Yield the wanted bytes that one endpoint sends."""
-        redirect = self._usable_redirect(endpoint)
+        redirect = self._redirects.find(endpoint)
         has_no_ranges = endpoint in self._without_range or endpoint.learned.has_no_ranges()
         request = replace(
             self._request,
             headers={} if has_no_ranges else wanted.name_range(self.size),
-            start_at=redirect.url if redirect else None,
+            start_at=redirect,
         )
         is_sending, began = False, wanted.offset
         try:
@@ -231,40 +243,28 @@ class BlobDownloader:
                 self._check(answer, wanted)
                 is_sending = True
                 self._note_sender(endpoint, answer, redirect)
-                # A body that ends at `stop` is read to its end: the connection stays usable.
                 with self._senders[endpoint].open_stream() as stream:
-                    async for piece in answer.response.aiter_raw():
-                        stream.receive(len(piece))
-                        if chunk := wanted.take(piece, answer.origin):
-                            await self._pace.take(len(chunk))
+                    body = read_body(answer, wanted, stream, self._pace)
+                    async with aclosing(body) as chunks:
+                        async for chunk in chunks:
                             yield chunk
-                        stream.resume()
-                        if wanted.is_longer and wanted.is_done:
-                            break
-                if wanted.is_cut_off:
-                    raise UpstreamUnreachable(answer.origin, "ended the body early")
         except (Unknown, UpstreamError):
             if wanted.offset - began < ENOUGH:  # the target of the redirect does not deliver
-                self._redirects.pop(endpoint, None)
+                self._redirects.forget(endpoint)
             if is_sending:
                 self._broken.add(endpoint)
             else:  # if it refused a range before, the range was not the reason
                 self._without_range.discard(endpoint)
             raise
 
-    def _usable_redirect(self, endpoint: Endpoint) -> _Redirect | None:
-        redirect = self._redirects.get(endpoint)
-        return redirect if redirect and self._pool.clock() < redirect.until else None
-
-    def _note_sender(self, endpoint: Endpoint, answer: Answer, used: _Redirect | None) -> None:
+    def _note_sender(self, endpoint: Endpoint, answer: Answer, used: str | None) -> None:
         if endpoint not in self._senders:
             self._senders[endpoint] = Meter(endpoint.measured, self._pool.clock)
         self.endpoint = endpoint.origin
         if endpoint in self._without_range:
             endpoint.learned.refuse_ranges()
         if answer.origin != endpoint.origin and used is None:
-            until = self._pool.clock() + REDIRECT_LIFE
-            self._redirects[endpoint] = _Redirect(answer.url, until)
+            self._redirects.keep(endpoint, answer.url)
 
     def _check(self, answer: Answer, wanted: WantedBytes) -> None:
         """Compare the headers of an answer with the request, and prepare `wanted` for the body."""

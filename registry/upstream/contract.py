@@ -1,6 +1,6 @@
 """The contract of upstreams, for registries and for the upstream of an offline mirror."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -46,6 +46,30 @@ class TagAnswer:
     manifest: Manifest | None = None
 
 
+class Incoming(Protocol):
+    """Bytes of a blob that a thread has to receive; `len()` says how many it has received.
+
+    Whoever gets it calls `receive` in a thread before he asks for the next chunk. `waited` says for
+    how many seconds the thread has received bytes or waited for them.
+    """
+
+    waited: float
+
+    def __len__(self) -> int: ...
+
+    def receive(self, sink: Callable[[memoryview], None], seconds: float) -> None:
+        """Receive bytes, and call `sink` with them, for at most about `seconds`; this blocks.
+
+        This returns earlier if the connection is slow. The memory of a piece is used again after
+        the call of `sink`. If the connection breaks, the error is raised later, to whoever asks for
+        the next chunk. Errors of `sink` are raised here.
+        """
+        ...
+
+
+Chunk = bytes | Incoming
+
+
 class BlobDownload(Protocol):
     """The download of one blob of one repository from the endpoints that have it.
 
@@ -82,6 +106,20 @@ class BlobDownload(Protocol):
 
         Raises:
             BlobUnknown, UpstreamError: the endpoint does not send all of them.
+        """
+        ...
+
+    def receive(
+        self,
+        start: int,
+        stop: int | None,
+        *,
+        may_extend: bool = False,
+        in_thread: Callable[[], bool],
+    ) -> AsyncGenerator[Chunk, None]:
+        """Do as `stream`, but let the caller receive the bytes of a large body in a thread.
+
+        `in_thread` is asked before each chunk; while it returns false, the chunks are bytes.
         """
         ...
 

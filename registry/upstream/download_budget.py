@@ -18,6 +18,8 @@ UNWRITTEN = 4  # one part in so many of the memory is for what was received and 
 MOST_WAITING = 200  # downloads that may wait although nobody reads them
 DEPTH = 4 * 1024 * 1024  # bytes that one download may have received and not written yet
 LEAST_DEPTH = 256 * 1024
+THREAD_TIME = 0.12  # seconds that a thread may receive for one download, if there is no other
+LEAST_THREAD_TIME = 0.02
 CHECK = 1.0  # seconds after which a waiting download looks again whether another can be paused
 TURN_WAIT = 20.0  # seconds that a client waits for a turn; most wait for an answer for 30
 
@@ -123,6 +125,11 @@ class Turn:
         """How many bytes the download may have received and not written yet."""
         return self._budget.depth
 
+    @property
+    def thread_time(self) -> float:
+        """How many seconds a thread may receive for the download, until others need a thread."""
+        return self._budget.thread_time
+
 
 class DownloadBudget:
     """The budget of one process: `memory` in bytes, and a number of connections.
@@ -151,6 +158,11 @@ class DownloadBudget:
     def depth(self) -> int:
         """How many bytes each download may have received and not written yet."""
         return max(LEAST_DEPTH, min(DEPTH, self._unwritten // max(1, len(self._running))))
+
+    @property
+    def thread_time(self) -> float:
+        """How many seconds a thread may work for each download without a break."""
+        return max(LEAST_THREAD_TIME, THREAD_TIME / max(1, len(self._running)))
 
     @property
     def is_crowded(self) -> bool:

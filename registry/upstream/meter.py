@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from registry.upstream.measurements import Measurements
 
 INTERVAL = 1.0  # seconds between two notes, so that a long body is known before its end
 LEAST_TIME = 0.05  # seconds that a measurement takes at least, unless it has this many bytes:
 LEAST_SIZE = 1024 * 1024
+T = TypeVar("T")
 
 
 class Meter:
@@ -80,6 +82,20 @@ class Stream:
             self._note(self._span, now)
             self._span = _Span(now)
 
+    def hand_over(self) -> None:
+        """Note that a thread may read now; `take_back` is called after it."""
+        self._received_at = self._meter.clock()
+        self._is_held = True
+
+    def take_back(self, size: int, waited: float) -> None:
+        """Do as `receive`, for `size` bytes of a thread that has read for `waited` seconds.
+
+        In the rest of the time since `hand_over`, it wrote the bytes, or others had its processor.
+        """
+        if self._span is not None:
+            self._span.held += max(0.0, self._meter.clock() - self._received_at - waited)
+        self.receive(size)
+
     def resume(self) -> None:
         """Note that the bytes were taken, and more are read."""
         self._is_held = False
@@ -113,7 +129,7 @@ class _Span:
         self.held = 0.0  # seconds in which nothing was read
 
 
-async def within(seconds: float, chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+async def within(seconds: float, chunks: AsyncGenerator[T, None]) -> AsyncIterator[T]:
     """Yield chunks for so many seconds; the caller closes `chunks`.
 
     Raises:

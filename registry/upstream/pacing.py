@@ -23,6 +23,11 @@ HELD = 0.6  # seconds after its last wait for which a download counts as held ba
 class Pace(Protocol):
     """How fast a download may be."""
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit now; it may begin and end at any time."""
+        ...
+
     async def take(self, count: int) -> None:
         """Wait until `count` received bytes are allowed; to be called before more are read.
 
@@ -33,6 +38,8 @@ class Pace(Protocol):
 
 class Unpaced:
     """A `Pace` without a limit."""
+
+    is_limited = False
 
     async def take(self, count: int) -> None:
         """Any number of bytes is allowed at once."""
@@ -161,6 +168,11 @@ class Pacer:
     def is_held(self) -> bool:
         """Whether the download had to wait lately, so that more connections bring nothing."""
         return self._waiting.locked() or self._clock() - self._held_at < HELD
+
+    @property
+    def is_limited(self) -> bool:
+        """See `Pace`."""
+        return not math.isinf(self._find_lane().rate)
 
     async def take(self, count: int) -> None:
         """Wait until the bytes are allowed; see `Pace`."""

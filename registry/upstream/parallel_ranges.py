@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from registry.oci.byte_ranges import Span
-from registry.upstream.contract import BlobDownload
+from registry.upstream.contract import BlobDownload, Chunk
 from registry.upstream.download_budget import Turn
 from registry.upstream.range_fetch import ALONE, SMALLEST, Note, RangeFetch
 from registry.upstream.range_schedule import LARGEST, LEAST, STALLED, Segment
@@ -41,12 +41,13 @@ def _ignore(_: str, __: int) -> None:
 
 async def read_in_order(
     download: BlobDownload, start: int, turn: Turn, note: Note = _ignore
-) -> AsyncGenerator[bytes, None]:
+) -> AsyncGenerator[Chunk, None]:
     """Yield the blob from `start` to its end, over as many requests at once as `turn` allows.
 
     The first request is sent alone: its answer shows whether the endpoint has ranges, and its speed
     shows whether further connections help. `note` is called with the endpoint of each chunk, and
-    its length, before the chunk is yielded. Raises the errors of `BlobDownload.stream`.
+    its length, before the chunk is yielded, or as soon as a thread has received it. Raises the
+    errors of `BlobDownload.stream`.
     """
     alone = _AloneReading(download, start, turn, note)
     try:
@@ -74,7 +75,7 @@ class _AloneReading:
         self._stop: int | None = None  # where the request ends
         self._segment: Segment | None = None  # what the request still brings, beside `fetch`
 
-    async def read(self) -> AsyncGenerator[bytes, None]:
+    async def read(self) -> AsyncGenerator[Chunk, None]:
         """Yield bytes from one connection to the end, or to where `fetch` begins."""
         size, is_first_of_many = self._download.size, False
         if size is not None:
@@ -85,7 +86,9 @@ class _AloneReading:
             is_first_of_many = self._stop < size
         while True:
             speed = _Speed()
-            chunks = self._download.stream(self._offset, self._stop, may_extend=is_first_of_many)
+            chunks = self._download.receive(
+                self._offset, self._stop, may_extend=is_first_of_many, in_thread=self._is_alone
+            )
             async with aclosing(self._read_request(chunks, speed)) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -103,23 +106,31 @@ class _AloneReading:
                 return
             self._stop, is_first_of_many = min(self._offset + ALONE, size), False
 
-    async def _read_rest(self, size: int) -> AsyncGenerator[bytes, None]:
+    def _is_alone(self) -> bool:
+        return self.fetch is None
+
+    async def _read_rest(self, size: int) -> AsyncGenerator[Chunk, None]:
         """Yield the rest, if the endpoint has no ranges any more, and nobody else brings them.
 
         For each range, it would have to send all bytes before the range too.
         """
         if self.fetch is None:
-            async with aclosing(self._download.stream(self._offset, size)) as chunks:
+            received = self._download.receive(self._offset, size, in_thread=self._is_alone)
+            async with aclosing(received) as chunks:
                 async for chunk in chunks:
-                    self._note(self._download.endpoint, len(chunk))
-                    yield chunk
+                    if isinstance(chunk, bytes):
+                        self._note(self._download.endpoint, len(chunk))
+                        yield chunk
+                    else:
+                        yield chunk
+                        self._note(self._download.endpoint, len(chunk))
 
     def _count_connections(self) -> int:
         return self._turn.connections * len(self._download.list_senders())
 
     async def _read_request(
-        self, chunks: AsyncGenerator[bytes, None], speed: "_Speed"
-    ) -> AsyncGenerator[bytes, None]:
+        self, chunks: AsyncGenerator[Chunk, None], speed: "_Speed"
+    ) -> AsyncGenerator[Chunk, None]:
         """Yield the bytes of one request; it ends early if others bring the rest sooner."""
         has_others = len(self._download.list_senders()) > 1
         async with aclosing(chunks):
@@ -132,18 +143,31 @@ class _AloneReading:
                     return
                 if chunk is None:
                     break
-                speed.note(len(chunk), self._download.endpoint)
-                if self._segment is not None and self.fetch is not None:
-                    chunk = self.fetch.receive(self._segment, chunk)
-                self._offset += len(chunk)
-                self._note(self._download.endpoint, len(chunk))
-                yield chunk
+                if isinstance(chunk, bytes):
+                    chunk = self._receive(chunk, speed)
+                    yield chunk
+                else:  # nobody else brings bytes now, so that all of these are wanted
+                    yield chunk
+                    speed.note(len(chunk), self._download.endpoint)
+                    self._count(len(chunk))
                 if self._segment is not None and self._segment.is_ended_early:
                     break
                 if self._may_join(has_others) and speed.is_slow(after=MEASURE):
                     self._begin_fetch(speed)
         if self._segment is not None and self.fetch is not None:
             self.fetch.end(self._segment)
+
+    def _receive(self, chunk: bytes, speed: "_Speed") -> bytes:
+        """Count a chunk, and return the part of it that others do not bring."""
+        speed.note(len(chunk), self._download.endpoint)
+        if self._segment is not None and self.fetch is not None:
+            chunk = self.fetch.receive(self._segment, chunk)
+        self._count(len(chunk))
+        return chunk
+
+    def _count(self, count: int) -> None:
+        self._offset += count
+        self._note(self._download.endpoint, count)
 
     def _may_join(self, has_others: bool) -> bool:
         """Whether others may bring ranges; whether this endpoint has them may not be known yet."""
@@ -186,7 +210,7 @@ class _AloneReading:
             self.fetch.refill()
 
 
-async def _read_next(chunks: AsyncGenerator[bytes, None], within: float | None) -> bytes | None:
+async def _read_next(chunks: AsyncGenerator[Chunk, None], within: float | None) -> Chunk | None:
     """Return the next chunk; None at the end. Raises TimeoutError after `within` seconds."""
     if within is None:
         return await anext(chunks, None)

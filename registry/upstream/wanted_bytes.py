@@ -1,10 +1,15 @@
 """The bytes of a blob that one request is sent for, and which of its answer's bytes they are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from registry.upstream.failures import WrongSize
 
 MAX_UNKNOWN_SIZE = 16 * 1024**3  # bytes that are read of a blob whose size is not known
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(slots=True)
@@ -13,12 +18,14 @@ class WantedBytes:
 
     The body that is being read has `skip` bytes before `offset`. `is_longer` says whether the body
     continues after `stop`. With `needs_range`, no other body than that of the range is read.
+    `in_thread` says whether the caller can receive bytes in a thread now.
     """
 
     offset: int
     stop: int | None
     may_extend: bool = False
     needs_range: bool = False
+    in_thread: Callable[[], bool] = _never
     skip: int = 0
     is_longer: bool = False
 
@@ -26,6 +33,13 @@ class WantedBytes:
     def is_done(self) -> bool:
         """Whether all bytes were read. An empty blob is requested once, since it may not exist."""
         return 0 < self.offset == self.stop
+
+    @property
+    def rest_in_thread(self) -> int:
+        """How many bytes a thread may receive: the rest of the body, if all of it is wanted."""
+        if self.stop is None or self.skip or self.is_longer or not self.in_thread():
+            return 0
+        return self.stop - self.offset
 
     @property
     def is_cut_off(self) -> bool:

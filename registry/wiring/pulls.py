@@ -100,6 +100,14 @@ async def _open_mirror(
 ) -> Mirror:
     via = via or ViaWriter(make_name())
     own_ports = frozenset({settings.server.listen.port, settings.server.console.port})
+    clients = {
+        name: await stack.enter_async_context(
+            open_client(name, upstream, via, own_ports, is_warming=is_warming)
+        )
+        for name, upstream in settings.upstreams.items()
+        if not settings.offline
+    }
+    # The tasks end before their connections are closed, since threads may read from these.
     tasks = await stack.enter_async_context(Tasks())
     limits = LimitRecorder(RateLimitCatalog(database), tasks, metrics)
     performance = PerformanceRecorder(EndpointCatalog(database), metrics)
@@ -108,9 +116,7 @@ async def _open_mirror(
         if settings.offline:
             sources[name] = OfflineSource(name)
         else:
-            opened = open_client(name, upstream, via, own_ports, is_warming=is_warming)
-            client = await stack.enter_async_context(opened)
-            endpoints = build_endpoints(name, upstream, client, limits.note)
+            endpoints = build_endpoints(name, upstream, clients[name], limits.note)
             performance.watch(name, endpoints)
             sources[name] = build_source(name, upstream, endpoints)
     tasks.keep(performance.keep_exchanging())

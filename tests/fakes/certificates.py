@@ -45,12 +45,12 @@ def make_authority(folder: Path, *hosts: str) -> Authority:
         "keyUsage=critical,keyCertSign,cRLSign",
         ",".join(["subjectAltName=IP:127.0.0.1", *(f"DNS:{name}" for name in names)]),
     )
-    signed = ("-CA", root, "-CAkey", root_key)
+    signed = ("-CA", str(root), "-CAkey", str(root_key))
     for out, secret, extension, more in (
         (root, root_key, usage, ()),
         (certificate, key, subjects, signed),
     ):
         command = [openssl, "req", "-x509", *KEY, "-subj", f"/CN={out.stem} of a test"]
-        command += ["-out", out, "-keyout", secret, "-addext", extension, *more]
+        command += ["-out", str(out), "-keyout", str(secret), "-addext", extension, *more]
         subprocess.run(command, check=True, capture_output=True)
     return Authority(root, certificate, key)

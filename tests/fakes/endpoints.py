@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from registry.errors import UpstreamError
 from registry.oci.byte_ranges import Span
+from registry.upstream.contract import Chunk
 from registry.upstream.range_sender import Sender
 
 CHUNK = 64 * 1024  # bytes that are sent at a time
@@ -107,6 +108,16 @@ class SimulatedDownload:
                 await asyncio.sleep(WAIT if failures % len(self.endpoints) == 0 else 0)
             else:
                 return
+
+    def receive(
+        self,
+        start: int,
+        stop: int | None,
+        *,
+        may_extend: bool = False,
+        in_thread: Callable[[], bool],
+    ) -> AsyncGenerator[Chunk, None]:
+        return self.stream(start, stop, may_extend=may_extend)
 
     def list_senders(self) -> list[Sender]:
         return [

@@ -1,7 +1,7 @@
 """An upstream in memory: a `Source` whose bytes are sent when a test allows it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Tag
-from registry.upstream.contract import Fallback, TagAnswer, UpstreamList
+from registry.upstream.contract import Chunk, Fallback, TagAnswer, UpstreamList
 from registry.upstream.pacing import Pace
 from registry.upstream.range_sender import Sender
 
@@ -133,6 +133,16 @@ class MemoryTransfer:
         async with aclosing(self.stream(span.start, span.stop)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    def receive(
+        self,
+        start: int,
+        stop: int | None,
+        *,
+        may_extend: bool = False,
+        in_thread: Callable[[], bool],
+    ) -> AsyncGenerator[Chunk, None]:
+        return self.stream(start, stop, may_extend=may_extend)
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         self.is_accused = True

@@ -22,6 +22,9 @@ class AmpleSpace:
         if self.refuses_space:
             raise StoreError("data", f"no space for {size} bytes of {digest}")
 
+    async def reserve_free(self, _digest: Digest, _size: int) -> bool:
+        return not self.refuses_space
+
     async def release_reservation(self, digest: Digest) -> None:
         self.released.append(digest)
 

@@ -21,6 +21,7 @@ from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Fault, Stall
 from tests.harness.large_layer import MIB, LargeLayer, publish
 from tests.harness.many_clients import ManyClients
+from tests.harness.received import take_all
 from tests.harness.turns import open_turn
 
 STALL = 0.5  # seconds; a real mirror waits 20
@@ -48,7 +49,7 @@ async def read(layer: LargeLayer, endpoints: list[Endpoint], connections: int) -
     pool = EndpointPool("docker.io", endpoints, time.monotonic, random.Random(1))
     source = RegistrySource("docker.io", pool)
     transfer = source.open_blob(layer.repository, Digest.parse(layer.digest), layer.size)
-    return b"".join([chunk async for chunk in read_in_order(transfer, 0, open_turn(connections))])
+    return await take_all(read_in_order(transfer, 0, open_turn(connections)))
 
 
 @pytest.mark.parametrize("connections", [4, 1])

@@ -31,6 +31,7 @@ from tests.fakes.upstream import (
     Status,
 )
 from tests.harness.process_parts import open_source
+from tests.harness.received import take_all
 from tests.harness.turns import open_turn
 
 NAME = "library/thing"
@@ -216,7 +217,7 @@ async def test_lost_ranges_cost_little(hub: FakeUpstream) -> None:
     async with open_source(hub.url) as source:
         transfer = source.open_blob(NAME, digest, len(layer))
         async with aclosing(read_in_order(transfer, 0, open_turn(4))) as chunks:
-            got = b"".join([chunk async for chunk in chunks])
+            got = await take_all(chunks)
 
     assert got == layer
     assert hub.journal.bytes_sent(str(digest)) < 4 * len(layer), hub.journal

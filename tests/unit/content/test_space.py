@@ -78,6 +78,18 @@ async def test_the_coldest_make_room(site: Site) -> None:
     assert site.metrics.registry.get_sample_value("entrepot_evicted_bytes_total") == 2000
 
 
+async def test_free_space_is_reserved_without_evicting(site: Site) -> None:
+    """What would need an eviction is not reserved before its bytes have come."""
+    for name in "abcd":
+        await site.fill(name)
+    digest = Digest.of(b"coming")
+
+    assert not await site.room.reserve_free(digest, 2 * SIZE)
+    assert len(site.names()) == 4
+    assert await site.room.reserve_free(digest, SIZE)
+    assert site.catalog.used() == LIMIT
+
+
 async def test_what_is_read_stays(site: Site) -> None:
     """A blob that is being read stays, and the next blob is deleted instead."""
     filled = [await site.fill(name) for name in "abcde"]

@@ -1,11 +1,12 @@
 """Laws of passing chunks from the network to the disk."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
 from registry.mirror.batching import DEPTH, Batcher
+from registry.upstream.contract import Chunk
 
 
 class Stream:
@@ -14,13 +15,13 @@ class Stream:
     def __init__(self) -> None:
         self.pulled = 0
         self.is_closed = False
-        self._waiting: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
+        self._waiting: asyncio.Queue[Chunk | Exception | None] = asyncio.Queue()
 
-    def send(self, *pieces: bytes | Exception | None) -> None:
+    def send(self, *pieces: Chunk | Exception | None) -> None:
         for piece in pieces:
             self._waiting.put_nowait(piece)
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
         try:
             while (piece := await self._waiting.get()) is not None:
                 if isinstance(piece, Exception):
@@ -33,7 +34,7 @@ class Stream:
 
 async def take_all(batcher: Batcher) -> bytes:
     got = b""
-    while batch := await batcher.take():
+    while isinstance(batch := await batcher.take(), list) and batch:
         got += b"".join(batch)
     return got
 
@@ -90,10 +91,69 @@ async def test_stream_is_held_back() -> None:
     stream, chunk = Stream(), bytes(1024 * 1024)
     stream.send(*[chunk] * 20, None)
     async with Batcher(stream.chunks()) as batcher:
+        taken = [*await batcher.take(), *await batcher.take()]
         for _ in range(200):
             await asyncio.sleep(0)
-        assert DEPTH // len(chunk) == stream.pulled
-        assert 20 * len(chunk) == len(await take_all(batcher))
+        assert DEPTH // len(chunk) == stream.pulled - len(taken)
+        assert 20 * len(chunk) == len(await take_all(batcher)) + sum(map(len, taken))
+
+
+async def test_nothing_is_read_until_the_first_chunk_is_dealt_with() -> None:
+    """Readers wait for the first chunk, so nothing else is done before the next call of `take`."""
+    stream = Stream()
+    stream.send(b"1", b"2", b"3", None)
+    async with Batcher(stream.chunks()) as batcher:
+        assert await batcher.take() == [b"1"]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert stream.pulled == 1
+        assert await take_all(batcher) == b"23"
+
+
+class Step:
+    """Incoming bytes, which a test receives by calling `receive`."""
+
+    waited = 0.0
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._received = 0
+
+    def __len__(self) -> int:
+        return self._received
+
+    def receive(self, sink: Callable[[memoryview], None], _seconds: float) -> None:
+        self._received = len(self._content)
+        sink(memoryview(self._content))
+
+
+async def test_incoming_bytes_are_returned_alone() -> None:
+    """Incoming bytes come after those before them, and the next call says they were received."""
+    stream, steps = Stream(), [Step(b"3"), Step(b"4")]
+    stream.send(b"1", b"2", *steps, b"5", None)
+    got: list[bytes] = []
+
+    def keep(piece: memoryview) -> None:
+        got.append(bytes(piece))
+
+    async with Batcher(stream.chunks()) as batcher:
+        while (batch := await batcher.take()) != []:
+            if isinstance(batch, list):
+                got.extend(batch)
+            else:
+                assert stream.pulled == 3 + steps.index(batch)
+                batch.receive(keep, 1.0)
+    assert got == [b"1", b"2", b"3", b"4", b"5"]
+
+
+async def test_leaving_while_bytes_are_incoming() -> None:
+    """The end of the block closes a stream that waits until its bytes are received."""
+    stream = Stream()
+    stream.send(b"1", Step(b"2"))
+    async with Batcher(stream.chunks()) as batcher:
+        await batcher.take()
+        await batcher.take()
+    assert stream.is_closed
 
 
 async def test_one_chunk_may_be_larger() -> None:

@@ -8,7 +8,9 @@ import pytest
 from registry.tasks import Tasks
 from registry.upstream.download_budget import (
     LEAST_DEPTH,
+    LEAST_THREAD_TIME,
     MOST_WAITING,
+    THREAD_TIME,
     DownloadBudget,
     Turn,
     share_out,
@@ -238,3 +240,16 @@ async def test_several_connections_only_from_the_first_ones() -> None:
     assert not turns[0].take(MIB, MIB, 2)
     assert turns[2].begin()
     assert not turns[1].take(MIB, MIB, 1)
+
+
+async def test_threads_are_shared() -> None:
+    """The more downloads run, the sooner a thread of each makes place for others."""
+    budget = DownloadBudget(64 * MIB, 64)
+    turns = [budget.open_turn(lambda: True, 1, "docker.io") for _ in range(64)]
+    times = []
+    for turn in turns:
+        assert turn.begin()
+        times.append(turn.thread_time)
+    assert times[0] == THREAD_TIME
+    assert times[1] == THREAD_TIME / 2
+    assert times[-1] == LEAST_THREAD_TIME

@@ -116,3 +116,23 @@ def test_one_connection_has_no_total(meter: Meter, clock: Clock) -> None:
             send(clock, stream, MIB, 2.0)
 
     assert meter.measured.performance.total is None
+
+
+def test_what_a_thread_does_beside_reading_is_not_the_endpoint(meter: Meter, clock: Clock) -> None:
+    """A thread that mostly waits for the disk says nothing about the endpoint, but its bytes do."""
+    with meter.open_stream() as stream:
+        send(clock, stream, MIB, 1.0)
+        for waited in (0.5, 0.5):
+            stream.hand_over()
+            clock.now += 0.5
+            stream.take_back(2 * MIB, waited)
+            stream.resume()
+        known = meter.measured.performance.rate
+        assert known == pytest.approx(4 * MIB)
+        stream.hand_over()
+        clock.now += INTERVAL
+        stream.take_back(MIB, 0.1)
+        stream.resume()
+
+    assert meter.measured.performance.rate == known
+    assert meter.sent == 6 * MIB

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from registry.errors import BlobUnknown, UpstreamUnreachable
 from registry.oci.byte_ranges import Span
 from registry.upstream import parallel_ranges
+from registry.upstream.contract import Chunk
 from registry.upstream.parallel_ranges import (
     LARGEST,
     PER_CONNECTION,
@@ -19,6 +20,7 @@ from registry.upstream.parallel_ranges import (
     read_in_order,
 )
 from tests.fakes.source import MemoryTransfer, Tap
+from tests.harness.received import take, take_all
 from tests.harness.turns import open_turn
 from tests.property.virtual_loop import VirtualLoop
 
@@ -57,7 +59,7 @@ def open_transfer(tap: Tap, size: int | None = len(CONTENT)) -> MemoryTransfer:
 
 async def read(transfer: MemoryTransfer, start: int, connections: int) -> bytes:
     async with aclosing(read_in_order(transfer, start, open_turn(connections))) as chunks:
-        return b"".join([chunk async for chunk in chunks])
+        return await take_all(chunks)
 
 
 @pytest.mark.parametrize("has_ranges", [True, False])
@@ -137,7 +139,7 @@ async def test_failure_of_all_requests_is_raised() -> None:
     async def read_all() -> None:
         async with aclosing(read_in_order(open_transfer(tap), 0, open_turn(4))) as chunks:
             async for chunk in chunks:
-                got.extend(chunk)
+                got.extend(await take(chunk))
 
     reading = asyncio.create_task(read_all())
     for _ in range(1000):
@@ -166,3 +168,56 @@ async def test_closing_stops_every_connection() -> None:
         await asyncio.sleep(0)
 
     assert given == tap.given
+
+
+class Step:
+    """Incoming bytes; a thread receives `content`."""
+
+    waited = 0.0
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._received = 0
+
+    def __len__(self) -> int:
+        return self._received
+
+    def receive(self, sink: Callable[[memoryview], None], _seconds: float) -> None:
+        sink(memoryview(self._content))
+        self._received = len(self._content)
+
+
+class InThread(MemoryTransfer):
+    """A transfer of which a thread may receive each chunk."""
+
+    async def receive(
+        self,
+        start: int,
+        stop: int | None,
+        *,
+        may_extend: bool = False,
+        in_thread: Callable[[], bool],
+    ) -> AsyncGenerator[Chunk, None]:
+        async with aclosing(self.stream(start, stop, may_extend=may_extend)) as chunks:
+            async for chunk in chunks:
+                yield Step(chunk) if in_thread() else chunk
+
+
+@pytest.mark.parametrize("has_ranges", [True, False])
+@pytest.mark.parametrize("size", [len(CONTENT), None])
+async def test_bytes_of_a_thread_are_noted(size: int | None, *, has_ranges: bool) -> None:
+    """It is known who has sent the bytes that a thread received, when the next ones come."""
+    tap, got, noted = Tap(), bytearray(), 0
+    tap.has_ranges = has_ranges
+
+    def note(_: str, count: int) -> None:
+        nonlocal noted
+        noted += count
+
+    transfer = InThread(tap, CONTENT, BlobUnknown("r", "d"), size)
+    async with aclosing(read_in_order(transfer, 0, open_turn(1), note)) as chunks:
+        async for chunk in chunks:
+            assert noted == len(got) + (len(chunk) if isinstance(chunk, bytes) else 0)
+            got += await take(chunk)
+    assert got == CONTENT
+    assert noted == len(CONTENT)
