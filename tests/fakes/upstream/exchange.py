@@ -33,7 +33,6 @@ from tests.fakes.upstream.journal import Entry
 from tests.fakes.upstream.pace import Pace, slice_size
 
 ZEROS = memoryview(bytes(64 << 10))
-UNSENT = 32 << 10  # bytes that the kernel holds of each answer, if the link has a rate
 EXPIRED = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
@@ -172,8 +171,6 @@ class Exchange:
     async def _send_body(self, response: web.StreamResponse, body: Body) -> None:
         self.request.writer.send_headers()
         await self.request.writer.drain()
-        if self.conduct.rate:
-            self._limit_buffer()
         now = time.monotonic()
         with self._shared.pace.share(now), self._pace.share(now):
             stop = body.stop if body.limit is None else min(body.stop, body.start + body.limit)
@@ -198,11 +195,6 @@ class Exchange:
         while declared is None or self.entry.body_bytes < declared:
             most = self._piece_size() if declared is None else declared - self.entry.body_bytes
             await self._write(response, ZEROS[: min(most, self._piece_size())])
-
-    def _limit_buffer(self) -> None:
-        """Let the kernel hold little that was not received: it would not be on the link yet."""
-        connected = self._transport().get_extra_info("socket")
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)
 
     def _piece_size(self) -> int:
         shared = slice_size(self.conduct.rate, self._shared.pace.sharers)
