@@ -49,6 +49,13 @@ class SoleBandwidth(Bandwidth):
             yield pacer
 
 
+def build_sole_bandwidth(folder: DataFolder, upstreams: Collection[str]) -> SoleBandwidth:
+    """Return it without limits for these upstreams."""
+    rates = {name: RateSchedule() for name in upstreams}
+    files = DemandFiles(folder.locks)
+    return SoleBandwidth(files, Tasks(), rates, lambda: 0.0, is_warming=False)
+
+
 class ProcessParts:
     """One process on a data folder; each of its parts is built when it is first used.
 
@@ -107,13 +114,7 @@ class ProcessParts:
         if questions is not None:
             self._services._questions = questions
         if is_sole:
-            self._services._bandwidth = SoleBandwidth(
-                DemandFiles(self.folder.locks),
-                Tasks(),
-                {name: RateSchedule() for name in upstreams},
-                self.clock,
-                is_warming=False,
-            )
+            self._services._bandwidth = build_sole_bandwidth(self.folder, upstreams)
         if space is not None:
             self.content.space = space
 
