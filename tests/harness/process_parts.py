@@ -79,7 +79,6 @@ class ProcessParts:
         missing_for: float = 0.0,
         questions: QuestionLimit | None = None,
         private: Collection[str] = (),
-        is_sole: bool = False,
     ) -> None:
         self.now = 1000.0
         self.clock = clock or (lambda: self.now)
@@ -113,10 +112,13 @@ class ProcessParts:
         self._services._waits = UpstreamWaits(self.clock, Outages(), settings.tags.wait_for)
         if questions is not None:
             self._services._questions = questions
-        if is_sole:
-            self._services._bandwidth = build_sole_bandwidth(self.folder, upstreams)
         if space is not None:
             self.content.space = space
+
+    def ask_no_other(self) -> None:
+        """Let this process never ask others what they want of the bandwidth."""
+        upstreams = self._services._settings.upstreams
+        self._services._bandwidth = build_sole_bandwidth(self.folder, upstreams)
 
     @cached_property
     def blobs(self) -> Blobs:

@@ -108,8 +108,8 @@ class Process:
             tasks=self._tasks,
             sources={REPOSITORY.registry: source},
             connections=3,
-            is_sole=True,
         )
+        parts.ask_no_other()
         self.blobs, self.downloads = parts.blobs, parts.downloads
         self._context = contextvars.copy_context()
         self._context.run(RUNNING.set, self.victim)
