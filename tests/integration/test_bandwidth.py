@@ -84,6 +84,7 @@ def add_large(hub: FakeUpstream, name: str, seed: int) -> Image:
     return hub.add_image(name, "1", [make_layer(seed + each, LARGE // 4) for each in range(4)])
 
 
+@pytest.mark.programs
 @pytest.mark.alone
 def test_warming_hardly_delays_a_pull(
     make_mirror: MirrorMaker, hub: FakeUpstream, note: Callable[[str], None]
@@ -110,6 +111,7 @@ def test_warming_hardly_delays_a_pull(
     assert took <= 1.2 * lone
 
 
+@pytest.mark.programs
 @pytest.mark.alone
 def test_all_processes_share_max_rate(
     make_mirror: MirrorMaker, hub: FakeUpstream, note: Callable[[str], None]
