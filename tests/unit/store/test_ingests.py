@@ -131,3 +131,15 @@ def test_a_sign_of_life_is_no_write(ingests: Ingests) -> None:
     assert ingests.idle(ONE) < 100, "it has only begun"
     reader.close()
     writer.close()
+
+
+def test_a_new_note_of_the_writer_is_no_follower(ingests: Ingests, tmp_path: Path) -> None:
+    """The writer notes something every few seconds, whether or not anybody follows it."""
+    ingests.write_info(ONE, INFO)
+    followed_at = ingests.find_follower(ONE) - 100
+    for path in tmp_path.rglob("*.json"):
+        os.utime(path, (followed_at, followed_at))
+
+    ingests.write_info(ONE, INFO)
+
+    assert ingests.find_follower(ONE) == pytest.approx(followed_at)
