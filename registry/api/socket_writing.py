@@ -22,7 +22,7 @@ class _Rest:
     sent: SentBytes
 
     def write(self, target: int) -> bool:
-        """Write what the socket `target` takes now; return whether nothing is left.
+        """Write as much as the socket `target` takes now; return whether all is written.
 
         Raises:
             OSError: the client has left, or the disk refuses to read.

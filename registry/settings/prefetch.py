@@ -33,7 +33,7 @@ def _check_platform(text: str) -> str:
 
 
 class PrefetchSettings(Section):
-    """Images that are downloaded before a client pulls them: `at` a time, or `every` so often.
+    """Images to download before a client pulls them: each day `at` a time, or after `every` period.
 
     They are the `images`, those that the files `lists` name, and those whose tags clients pulled in
     the last `history` seconds; at most `max_images` of them. Without `platforms`, it is the

@@ -82,6 +82,9 @@ class EndpointPool:
         """Whether an endpoint has sent wrong bytes in the last ten minutes."""
         return self.clock() < self._suspects.get(endpoint, -math.inf)
 
+    def _is_reached(self, endpoint: Endpoint) -> bool:
+        return self.clock() >= self._unreached.get(endpoint, _REACHED).until
+
     def start_retries(self, budget: float) -> RetryBudget:
         """Return a retry budget of `budget` seconds from now on."""
         return RetryBudget(self.clock() + budget, self._chance)
@@ -111,8 +114,8 @@ class EndpointPool:
             for each in able
             if not each.health.is_suspended(now, counts=counts, repository=repository)
         ] or able
-        reached = [each for each in ready if now >= self._unreached.get(each, _REACHED).until]
-        suspects = [endpoint for endpoint, until in self._suspects.items() if now < until]
+        reached = [each for each in ready if self._is_reached(each)]
+        suspects = [each for each in self._suspects if self.is_suspect(each)]
         places = {endpoint: place for place, endpoint in enumerate(suspects, 1)}
         chosen = reached if is_optional and reached else ready
         return sorted(
@@ -128,8 +131,8 @@ class EndpointPool:
         able = [
             each
             for each in self._endpoints
-            if now >= self._unreached.get(each, _REACHED).until
-            and now >= self._suspects.get(each, -math.inf)
+            if self._is_reached(each)
+            and not self.is_suspect(each)
             and not each.health.is_suspended(now, counts=False, repository=repository)
         ]
         return self._ranking.choose_explored(able, size)

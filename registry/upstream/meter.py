@@ -83,7 +83,7 @@ class Stream:
             self._span = _Span(now)
 
     def hand_over(self) -> None:
-        """Note that a thread may read now; `take_back` is called after it."""
+        """Note that a thread may read from now on, until `take_back` is called."""
         self._received_at = self._meter.clock()
         self._is_held = True
 

@@ -26,6 +26,7 @@ from registry.upstream.failures import HeadRefused, RedirectBroken
 from registry.upstream.manifest_questions import ManifestQuestions
 from registry.upstream.pacing import Pace, Unpaced
 from registry.upstream.pagination import LARGE_AT_ONCE, Listing, collect_pages
+from registry.upstream.race import Question
 from registry.upstream.ranking import USUAL
 from registry.upstream.request import Request, check_content_type
 from registry.upstream.statuses import Resource
@@ -122,11 +123,7 @@ class RegistrySource:
         async def ask(endpoint: Endpoint) -> UpstreamList:
             return await collect_pages(endpoint, listing)
 
-        not_asked = self._policy.not_asked
-        with advising(self.name, not_asked):
-            found = await self._pool.ask(
-                ask, fallback=fallback, without=not_asked, repository=repository
-            )
+        found = await self._ask_for_list(ask, request)
         return UpstreamList(sorted(found.entries), found.warning)
 
     async def list_referrers(
@@ -165,14 +162,20 @@ class RegistrySource:
                 # a login page, which may not be reachable from here.
                 raise missing() from error
 
+        return await self._ask_for_list(ask, request, is_optional=True)
+
+    async def _ask_for_list(
+        self, ask: Question[UpstreamList], request: Request, *, is_optional: bool = False
+    ) -> UpstreamList:
+        """Ask the endpoints that may say what a tag means; see `EndpointPool.ask`."""
         not_asked = self._policy.not_asked
         with advising(self.name, not_asked):
             return await self._pool.ask(
                 ask,
-                fallback=fallback,
-                is_optional=True,
+                fallback=request.fallback,
+                is_optional=is_optional,
                 without=not_asked,
-                repository=repository,
+                repository=request.repository,
             )
 
 
