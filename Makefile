@@ -19,15 +19,15 @@ run: $(VENV)/run.stamp            ## start the mirror on 127.0.0.1:5000
 	$(BIN)/entrepot serve
 
 # `make check` runs tests/architecture: it is about the sources, and not about what they do.
-test: $(VENV)/test.stamp          ## run the tests (about 5 minutes)
-	$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/architecture -m "not alone and not programs and not soak"
-	$(BIN)/python -m pytest -m "alone and not programs and not soak" || [ $$? -eq 5 ]  # 5: none
+test: $(VENV)/test.stamp          ## run the tests (about 4 minutes)
+	$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/architecture -m "not programs and not soak"
 
 programs: $(VENV)/test.stamp      ## build what test-programs needs (once, 15 minutes)
 	$(BIN)/python -m tests.programs
 
 test-programs: programs           ## run the tests with other programs, and longer loops
 	$(BIN)/python -m pytest $(PARALLEL) -m "programs and not alone and not soak"
+	$(BIN)/python -m pytest $(PARALLEL) --hypothesis-profile=many -m "not programs and not soak" tests/property
 	$(BIN)/python -m pytest -m "programs and alone and not soak" || [ $$? -eq 5 ]  # 5: none
 
 check: $(VENV)/test.stamp         ## check format, lint, types and architecture

@@ -14,13 +14,16 @@ from tests.harness.mirror import MirrorProcess
 
 # How long an example takes says something about the machine, and nothing about what is tested.
 settings.register_profile("entrepot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("entrepot")
+# `make test` tries few examples, so that people wait for it; `make test-programs` tries many.
+settings.register_profile("few", settings.get_profile("entrepot"), max_examples=25)
+settings.register_profile("many", settings.get_profile("entrepot"), max_examples=250)
+settings.load_profile("few")
 
 MirrorMaker = Callable[..., MirrorProcess]
 
-# Folders whose tests need programs that are built from source, or take more minutes than a person
-# waits for `make test`; and the fixtures elsewhere that build such a program.
-PROGRAMS = frozenset({"packaging", "conformance", "fuzz"})
+# Folders whose tests drive other programs, or take longer than a person waits for `make test`; and
+# the fixtures elsewhere that build such a program.
+PROGRAMS = frozenset({"packaging", "clients", "conformance", "faults", "attacks", "fuzz"})
 BUILT = frozenset({"crane", "oras"})
 # Folders whose tests share daemons, or what they have read of all sources: one process runs such a
 # folder. Elsewhere one runs a file.
@@ -49,7 +52,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_together = folder in TOGETHER and item.path.name not in APART
         group = folder if is_together else f"{folder}/{item.path.name}"
         item.add_marker(pytest.mark.xdist_group(group))
-        if folder in PROGRAMS or BUILT & set(getattr(item, "fixturenames", ())):
+        is_alone = item.get_closest_marker("alone") is not None
+        if is_alone or folder in PROGRAMS or BUILT & set(getattr(item, "fixturenames", ())):
             item.add_marker("programs")
     items.sort(key=_rank)
 

@@ -19,7 +19,7 @@ from tests.harness.sizes import list_sizes
 
 SEED = 25
 NAMES = ("docker.io/library/app:1", "ghcr.io/team/tool:2")
-FLIPS = list_sizes(60, 300, 2000, seconds=1800)
+FLIPS = list_sizes(long=300, full=2000, seconds=1800)
 
 
 @asynccontextmanager

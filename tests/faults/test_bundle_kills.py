@@ -19,7 +19,7 @@ from tests.harness.sizes import list_sizes
 
 SEED = 50
 SPAN = 0.2  # seconds of writing within which it is killed
-KILLS = list_sizes(2, 8, 50, seconds=900)
+KILLS = list_sizes(long=8, full=50, seconds=900)
 
 
 async def put_images(data: Path, chance: random.Random) -> None:

@@ -17,7 +17,7 @@ from tests.harness.mirror import MirrorProcess
 from tests.harness.processes import count_served, find_lock_holder
 from tests.harness.sizes import list_sizes
 
-SIZES = list_sizes((24 * MIB, 2), (24 * MIB, 5), (256 * MIB, 20), seconds=600)
+SIZES = list_sizes(long=(24 * MIB, 5), full=(256 * MIB, 20), seconds=600)
 SEED = 20260
 DEPTH = 4 * MIB  # bytes between the network and the disk that die with a process
 

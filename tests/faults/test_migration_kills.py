@@ -28,7 +28,7 @@ from tests.harness.sizes import list_sizes
 SEED = 16
 SPAN = 0.03  # seconds from when the catalog is opened within which the mirror is killed
 FORMER = ("manifests", "links", "holdings", "grants", "tags", "lists", "blobs", "budgets")
-KILLS = list_sizes(1, 8, 40, seconds=600)
+KILLS = list_sizes(long=8, full=40, seconds=600)
 Rows = dict[str, list[tuple[object, ...]]]
 
 

@@ -26,7 +26,7 @@ LAYERS = (32 * KIB, 256 * KIB, MIB)
 ROOM = 6 * MIB  # of the 15 that all images take
 WARM = 4  # pulls between a restart and a check of the catalog
 SPAN = 0.25  # seconds of work within which everything is killed, mostly in the first of them
-KILLS = list_sizes(2, 12, 180, seconds=1800)
+KILLS = list_sizes(long=12, full=180, seconds=1800)
 
 
 @dataclass

@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 
-def list_sizes(short: Any, long: Any, full: Any, *, seconds: float) -> list[Any]:
-    """Return the three sizes as parameters of one test; `seconds` is the limit of the full one.
+def list_sizes(*short: Any, long: Any, full: Any, seconds: float) -> list[Any]:
+    """Return the sizes as parameters of one test; `seconds` is the limit of the full one.
 
-    A size of several arguments is a tuple.
+    Tests of which `make test` runs nothing have no `short` one. A size of several arguments is a
+    tuple.
     """
     soak = (pytest.mark.soak, pytest.mark.timeout(seconds))
-    return [_mark(short), _mark(long, pytest.mark.programs), _mark(full, *soak)]
+    return [*map(_mark, short), _mark(long, pytest.mark.programs), _mark(full, *soak)]
 
 
 def _mark(size: Any, *marks: pytest.MarkDecorator) -> Any:

@@ -85,6 +85,7 @@ def trace_to(path: Path) -> list[str]:
     return ["strace", "-f", "-qq", "-e", "trace=connect", "-o", str(path)]
 
 
+@pytest.mark.programs
 def test_offline_opens_no_socket(make_mirror: MirrorMaker, hub: FakeUpstream, trace: Path) -> None:
     """The system calls of every process, from start to end, show no connection to any address."""
     mirror, image, index = know(make_mirror, hub)
@@ -99,6 +100,7 @@ def test_offline_opens_no_socket(make_mirror: MirrorMaker, hub: FakeUpstream, tr
     assert CONNECTED.findall(trace.read_text()) == []
 
 
+@pytest.mark.programs
 def test_the_trace_would_show_a_connection(
     make_mirror: MirrorMaker, hub: FakeUpstream, trace: Path
 ) -> None:

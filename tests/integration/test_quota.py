@@ -29,7 +29,7 @@ TIMES = 5  # as much as fits
 SIDE_FILES = {".json", ".new"}  # what a process writes about a download, before and after a rename
 POINTS = 0.05  # of the hit ratio, behind an ideal cache
 SMALL = 256 * 1024
-SIZES = list_sizes((SMALL, 5.0), (SMALL, 20.0), (8 * MIB, 300.0), seconds=600)
+SIZES = list_sizes((SMALL, 5.0), long=(SMALL, 20.0), full=(8 * MIB, 300.0), seconds=600)
 
 
 @dataclass

@@ -23,6 +23,8 @@ from tests.harness.mirror import MirrorProcess
 from tests.integration.images import ask, keep, make_layer, pull, read_stored
 from tests.integration.wire import fetch, wait_until
 
+pytestmark = pytest.mark.programs
+
 ROUNDS = 2
 LONG_ENOUGH = 3.0  # seconds of pulls by all clients
 DEADLINE = 60.0  # seconds until the store must have been filled

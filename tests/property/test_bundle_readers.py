@@ -53,7 +53,6 @@ def test_any_bytes_are_refused(raw: bytes) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=8))
-@settings(max_examples=300)
 def test_bytes_changed_anywhere_are_read(changes: list[tuple[int, int]]) -> None:
     """A bundle with changed bytes is verified, or refused."""
     raw = bytearray(GOOD)
@@ -192,7 +191,6 @@ def test_the_lock_has_to_agree_with_the_index(claimed: str, is_there: bool, coun
 
 
 @given(st.binary(min_size=1, max_size=200))
-@settings(max_examples=30)
 def test_the_refusal_names_the_file(raw: bytes) -> None:
     """A file that is not a bundle is refused with its name."""
     with tempfile.NamedTemporaryFile() as file:

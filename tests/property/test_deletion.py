@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.catalog.database import Database
@@ -132,7 +132,6 @@ def list_parents(world: World, digest: Digest, places: set[Place]) -> Iterator[D
             yield parent
 
 
-@settings(max_examples=80, deadline=None)
 @given(worlds(), st.lists(st.sampled_from(TAGS), min_size=1, max_size=3, unique=True))
 def test_a_removal_takes_what_nothing_else_needs(site: Site, world: World, tags: list[Tag]) -> None:
     """No blob that what stays refers to goes, all others do, and no name is left without image."""
@@ -156,7 +155,6 @@ def test_a_removal_takes_what_nothing_else_needs(site: Site, world: World, tags:
         assert list(list_parents(world, digest, remaining)) == [], "an index that stays has it"
 
 
-@settings(max_examples=50, deadline=None)
 @given(worlds(), st.sampled_from(TAGS))
 def test_what_only_the_removed_name_led_to_goes(site: Site, world: World, tag: Tag) -> None:
     """A manifest with no other name and no index that stays goes with its last name."""

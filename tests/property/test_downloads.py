@@ -289,7 +289,7 @@ def run(examples: int, steps: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("examples", "steps"), list_sizes((60, 25), (300, 25), (4000, 60), seconds=3600)
+    ("examples", "steps"), list_sizes((25, 25), long=(300, 25), full=(4000, 60), seconds=3600)
 )
 def test_downloads(examples: int, steps: int) -> None:
     """Whatever upstream, disk, processes and clients do, the laws of the spool hold."""

@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.catalog.database import Database
@@ -76,7 +76,6 @@ async def check(folder: Path, batches: list[list[Pull]], forgotten: float) -> No
                 assert last[repository, image.digest] == max(own, default=0.0)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.lists(pulls, min_size=1, max_size=4), max_size=4), st.integers(0, 60))
 def test_the_time_of_last_use_is_what_the_log_says(
     batches: list[list[Pull]], forgotten: int

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.catalog.database import Database
@@ -46,7 +46,6 @@ def site() -> Iterator[Site]:
         runner.run(database.__aexit__())
 
 
-@settings(max_examples=150, deadline=None)
 @given(worlds(), st.lists(PINS, max_size=4))
 def test_a_blob_is_kept_as_seen_from_above_and_below(
     site: Site, world: World, pins: list[Pin]

@@ -126,5 +126,5 @@ class RangesHandedOut(RuleBasedStateMachine):
             assert 1 <= sender.allowed <= CONNECTIONS
 
 
-RangesHandedOut.TestCase.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)
+RangesHandedOut.TestCase.settings = settings(stateful_step_count=50)
 TestRangesHandedOut = RangesHandedOut.TestCase

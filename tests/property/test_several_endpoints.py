@@ -8,7 +8,7 @@ import asyncio
 import random
 from contextlib import aclosing
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from registry.errors import UpstreamError, UpstreamFaulty, UpstreamThrottled, UpstreamUnreachable
@@ -71,7 +71,6 @@ async def read(download: SimulatedDownload, start: int, connections: int) -> Non
     assert turn.taken == 0
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     sound=st.integers(0, 2),
     several=st.lists(endpoints(is_sound=False), max_size=2),

@@ -225,7 +225,7 @@ def run_stories(examples: int, steps: int) -> None:
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.parametrize(
-    ("examples", "steps"), list_sizes((25, 20), (150, 25), (3000, 50), seconds=3600)
+    ("examples", "steps"), list_sizes((8, 20), long=(150, 25), full=(3000, 50), seconds=3600)
 )
 def test_store_stories(examples: int, steps: int) -> None:
     """Whatever is done in whatever order, wherever it is cut off, the laws of the store hold."""
