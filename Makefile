@@ -43,7 +43,7 @@ format: $(VENV)/test.stamp        ## format the sources
 soak: $(VENV)/test.stamp          ## run the full measurements for docs/evidence/
 	$(BIN)/python -m pytest -m soak
 
-bench: $(VENV)/test.stamp peers   ## measure beside other caches (about 90 minutes)
+bench: $(VENV)/test.stamp peers   ## measure beside other caches (about 80 minutes)
 	$(BIN)/python -m benchmarks
 
 report: $(VENV)/test.stamp peers  ## run the bench once, at reduced size (about 4 minutes)

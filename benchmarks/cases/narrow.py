@@ -17,7 +17,7 @@ REPOSITORY = "bench/narrow"
 
 @contextmanager
 def _prepare(bench: Bench) -> Iterator[Mapping[str, Measure]]:
-    size = bench.size(SIZE, least=16 * MIB)
+    size = bench.size(SIZE, least=8 * MIB)
     with SlowUpstream(REPOSITORY, size, connection_rate=RATE) as upstream:
         measures: dict[str, Measure] = {"direct": lambda: _measure_direct(upstream)}
         for name, peer in bench.present.items():
