@@ -75,7 +75,8 @@ def _run(command: list[str], folder: Path) -> None:
     done = subprocess.run(  # noqa: S603
         command,
         cwd=folder,
-        env={**os.environ, "CARGO_TARGET_DIR": str(folder / "target")},
+        # Whoever sets this keeps what is compiled, so that a build that was stopped can go on.
+        env={"CARGO_TARGET_DIR": str(folder / "target"), **os.environ},
         capture_output=True,
         text=True,
         timeout=LONGEST,
