@@ -1,7 +1,7 @@
 """One command: start everyone, run every case in turns, print and save the table.
 
     python -m benchmarks                               the whole table, into docs/evidence/bench
-    python -m benchmarks --quick                       every case once, reduced: three minutes
+    python -m benchmarks --quick                       a case of each kind once, reduced: 4 minutes
     python -m benchmarks --case hot --scale 0.1        one case, reduced
     python -m benchmarks growth                        how cost grows with clients and content
 
@@ -54,9 +54,14 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     return chosen
 
 
-def choose_cases(names: Sequence[str] | None) -> list[Case]:
-    """Return these cases in the order of the table; all where none is named."""
-    return [case for case in CASES if not names or case.name in names]
+def choose_cases(names: Sequence[str] | None, *, is_quick: bool = False) -> list[Case]:
+    """Return these cases in the order of the table.
+
+    Where none is named, all; in a quick run, those that are no repeats.
+    """
+    if names:
+        return [case for case in CASES if case.name in names]
+    return [case for case in CASES if not (is_quick and case.is_repeat)]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -68,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
             measure_growth(bench, chosen.out, machine)
             return 0
         outcomes: dict[str, ImageOutcome] = {}
-        for case in choose_cases(chosen.case):
+        for case in choose_cases(chosen.case, is_quick=chosen.quick):
             outcomes[case.name] = run_case(bench, case, chosen.rounds)
             if chosen.out is not None:  # after each, so that a broken run has not been for nothing
                 save_report(chosen.out, CASES, outcomes, machine)

@@ -8,18 +8,24 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
+
+from benchmarks.built_peers import Angos, Distribution, Nora
 from benchmarks.content import Image, publish
 from benchmarks.drayage import cache_folder
 from benchmarks.load import LoadFailed
-from benchmarks.peers import Peer, Place, list_peers, start_registry
+from benchmarks.peers import DockerRegistry, Drayage, Entrepot, Nginx, Peer, Place, start_registry
 from benchmarks.processes import DoesNotStart, await_calm
 from benchmarks.results import US, Bar, ImageOutcome
+from tests.fakes.certificates import Authority
 
 MIB = 1 << 20
+# Peers that are left out of cases which have no bar against them, and take each of them minutes.
+OPTIONAL = ("distribution-3", "nora", "angos")
 ROOT = Path(__file__).parents[1]
 # Takes one sample: the measures of one round.
 Measure = Callable[[], dict[str, float]]
@@ -33,6 +39,7 @@ FORESEEN = (
     LookupError,
     ValueError,
     subprocess.SubprocessError,
+    httpx.HTTPError,
 )
 
 
@@ -60,12 +67,12 @@ class Bench:
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
 
     @contextmanager
-    def origin(self, *images: Image) -> Iterator[Place]:
-        """Start a real docker-registry that has these images."""
+    def origin(self, *images: Image, authority: Authority | None = None) -> Iterator[Place]:
+        """Start a real docker-registry that has these images; with an authority, behind TLS."""
         folder = self.make_folder("origin")
         for image in images:
             publish(folder / "content", image)
-        place = start_registry("direct", folder)
+        place = start_registry("direct", folder, authority=authority)
         try:
             yield place
         finally:
@@ -101,7 +108,11 @@ class Bench:
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table. `prepare` makes the data and yields how to take one sample of whom."""
+    """One row of the table. `prepare` makes the data and yields how to take one sample of whom.
+
+    The peers in `without` are not measured. With `is_repeat`, it is another case with another size
+    or fault, which a quick run leaves out.
+    """
 
     name: str
     title: str
@@ -110,6 +121,13 @@ class Case:
     most_rounds: int = 99
     picture: str = ""  # the measure that the picture shows
     notes: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    is_repeat: bool = False
+
+
+def list_peers() -> tuple[Peer, ...]:
+    """Return everyone in the order of the table: the peers, then us."""
+    return Nginx(), DockerRegistry(), Distribution(), Nora(), Angos(), Drayage(), Entrepot()
 
 
 @contextmanager
@@ -133,13 +151,17 @@ def open_bench(scale: float, seconds: float) -> Iterator[Bench]:
 def run_case(bench: Bench, case: Case, rounds: int) -> ImageOutcome:
     """Take samples of everyone in turn, and then again; what fails is printed, and not repeated."""
     bench.failures.clear()
+    present = {name: peer for name, peer in bench.present.items() if name not in case.without}
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    outcome = ImageOutcome(case.name, case.title, bench.scale, when, notes=case.notes)
-    outcome.missing = dict(bench.missing)
+    notes = case.notes
+    if case.without:
+        notes += (f"Not measured here: {', '.join(case.without)}.",)
+    outcome = ImageOutcome(case.name, case.title, bench.scale, when, notes=notes)
+    outcome.missing = {name: why for name, why in bench.missing.items() if name not in case.without}
     outcome.context = describe_moment(bench)
     say(f"{case.name}: preparing")
     try:
-        with case.prepare(bench) as measures:
+        with case.prepare(replace(bench, present=present)) as measures:
             for number in range(min(rounds, case.most_rounds)):
                 _run_round(measures, outcome, number)
     except FORESEEN as error:

@@ -13,7 +13,15 @@ MOST = 520  # how long the longest bar of a group is
 ROW = 18
 GAP = 44
 COLOURS: Mapping[str, str] = MappingProxyType(
-    {US: "#0b6e99", "nginx": "#7a9a01", "docker-registry": "#c98b2b", "drayage": "#a0522d"}
+    {
+        US: "#0b6e99",
+        "nginx": "#7a9a01",
+        "docker-registry": "#c98b2b",
+        "distribution-3": "#e0b96a",
+        "nora": "#7d5ba6",
+        "angos": "#b56576",
+        "drayage": "#a0522d",
+    }
 )
 OTHERS = "#8a8f98"
 STYLE = (

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.drayage import DrayageMissing, find_drayage
 from benchmarks.processes import DoesNotStart, Server
+from tests.fakes.certificates import Authority
 from tests.harness.free_port import find_free_port
 from tests.harness.mirror import MirrorProcess
 
@@ -60,7 +61,7 @@ REGISTRY = """
 version: 0.1
 log: {{level: info}}
 storage: {{filesystem: {{rootdirectory: {folder}/content}}}}
-http: {{addr: "127.0.0.1:{port}"}}
+http: {{addr: "127.0.0.1:{port}"{tls}}}
 {proxy}
 """
 DRAYAGE = """
@@ -126,15 +127,18 @@ class Nginx(Peer):
         port = find_free_port()
         configuration = folder / "nginx.conf"
         configuration.write_text(NGINX.format(folder=folder, port=port, upstream=upstream))
-        command = [_find("nginx"), "-p", str(folder), "-c", str(configuration)]
+        command = [find_program("nginx"), "-p", str(folder), "-c", str(configuration)]
         server = Server([*command, "-g", "daemon off;"], folder / "log")
         return Place(self.name, port, server.wait_for(port).pid, server.stop)
 
 
 class DockerRegistry(Peer):
-    """Debian's docker-registry as a pull-through proxy."""
+    """Debian's docker-registry as a pull-through proxy; with `root`, behind TLS."""
 
     name = "docker-registry"
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = root
 
     def explain_absence(self) -> str:
         """Look for the program."""
@@ -146,8 +150,7 @@ class DockerRegistry(Peer):
 
     def start(self, folder: Path, upstream: str) -> Place:
         """Start it as a proxy."""
-        proxy = f'proxy: {{remoteurl: "http://{upstream}"}}'
-        return start_registry(self.name, folder, proxy)
+        return start_registry(self.name, folder, upstream=upstream, root=self._root)
 
 
 class Drayage(Peer):
@@ -173,7 +176,7 @@ class Drayage(Peer):
         (folder / "config.toml").write_text(
             DRAYAGE.format(folder=folder, port=port, upstream=upstream)
         )
-        (folder / "cache").mkdir()
+        (folder / "cache").mkdir(exist_ok=True)
         command = [str(find_drayage()), "serve", "--config", str(folder / "config.toml")]
         server = Server(command, folder / "log")
         place = server.wait_for(port)
@@ -181,12 +184,16 @@ class Drayage(Peer):
 
 
 class Entrepot(Peer):
-    """What is in this checkout, with default settings; `connections` only where a case says so."""
+    """What is in this checkout, with default settings.
+
+    Where a case says so, the table of its upstream has `settings`; with `root`, it speaks TLS.
+    """
 
     name = "entrepot"
 
-    def __init__(self, connections: int | None = None) -> None:
-        self._connections = connections
+    def __init__(self, *, root: Path | None = None, **settings: object) -> None:
+        self._scheme = "https" if root else "http"
+        self._settings = settings | ({"ca_file": str(root)} if root else {})
 
     def explain_absence(self) -> str:
         """It is always here."""
@@ -198,42 +205,57 @@ class Entrepot(Peer):
 
     def start(self, folder: Path, upstream: str) -> Place:
         """Start it, with the upstream as Docker Hub."""
-        table: dict[str, object] = {"endpoints": [f"http://{upstream}"]}
-        if self._connections is not None:
-            table["connections"] = self._connections
+        table = {"endpoints": [f"{self._scheme}://{upstream}"]} | self._settings
         mirror = MirrorProcess(folder, {"docker.io": table}, workers=0).start_anew()
         return Place(self.name, int(mirror.url.rpartition(":")[2]), mirror.pid, mirror.stop)
 
 
-def start_registry(name: str, folder: Path, proxy: str = "") -> Place:
-    """Start a docker-registry; without a `proxy` section it serves what is in its folder."""
-    why = _explain_missing("docker-registry", "docker-registry")
-    if why:
-        raise DoesNotStart(why)
+def start_registry(
+    name: str,
+    folder: Path,
+    *,
+    upstream: str = "",
+    root: Path | None = None,
+    authority: Authority | None = None,
+    program: str = "",
+) -> Place:
+    """Start a docker-registry, or another `program` with its settings.
+
+    It is a proxy of `upstream`, which is asked over TLS if there is a `root` to trust. Without an
+    upstream, it serves what is in its folder; with an `authority`, over TLS.
+    """
+    program = program or find_program("docker-registry")
+    if not program:
+        raise DoesNotStart(_explain_missing("docker-registry", "docker-registry"))
     port = find_free_port()
+    scheme = "https" if root else "http"
+    proxy = f'proxy: {{remoteurl: "{scheme}://{upstream}"}}' if upstream else ""
+    tls = ""
+    if authority:
+        tls = f", tls: {{certificate: {authority.certificate}, key: {authority.key}}}"
     configuration = folder / "config.yml"
-    configuration.write_text(REGISTRY.format(folder=folder, port=port, proxy=proxy))
-    server = Server([_find("docker-registry"), "serve", str(configuration)], folder / "log")
-    return Place(name, port, server.wait_for(port).pid, server.stop)
+    configuration.write_text(REGISTRY.format(folder=folder, port=port, proxy=proxy, tls=tls))
+    environment = {"OTEL_TRACES_EXPORTER": "none"} | ({"SSL_CERT_FILE": str(root)} if root else {})
+    server = Server([program, "serve", str(configuration)], folder / "log", environment)
+    trust = authority.client_context() if authority else None
+    return Place(name, port, server.wait_for(port, trust).pid, server.stop)
 
 
-def list_peers() -> tuple[Peer, ...]:
-    """Return everyone in the order of the table: the peers, then us."""
-    return (Nginx(), DockerRegistry(), Drayage(), Entrepot())
-
-
-def _find(program: str) -> str:
+def find_program(program: str) -> str:
+    """Return the path of a program; empty where it is not installed."""
     # Servers live in /usr/sbin, which not everybody's PATH has.
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     return shutil.which(program, path=path) or ""
 
 
 def _explain_missing(program: str, package: str) -> str:
-    return "" if _find(program) else f"{program} is not installed (Debian's package {package})"
+    return (
+        "" if find_program(program) else f"{program} is not installed (Debian's package {package})"
+    )
 
 
 def _ask(program: str, *arguments: str) -> str:
-    found = _find(program)
+    found = find_program(program)
     if not found:
         return ""
     done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False)  # noqa: S603

@@ -2,10 +2,12 @@
 
 import http.client
 import os
+import re
 import signal
+import ssl
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +39,7 @@ class Server:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                cwd=log.parent,
                 env={**os.environ, **(environment or {})},
             )
 
@@ -45,14 +48,14 @@ class Server:
         """The leader's process id, which is also the session's."""
         return self._process.pid
 
-    def wait_for(self, port: int, path: str = "/v2/") -> Self:
-        """Wait until it answers HTTP on this port.
+    def wait_for(self, port: int, trust: ssl.SSLContext | None = None) -> Self:
+        """Wait until it answers HTTP on this port; with `trust`, HTTPS.
 
         Raises:
             DoesNotStart: it ended, or the time is over.
         """
         deadline = time.monotonic() + START
-        while not answers(port, path):
+        while not answers(port, "/v2/", trust):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 said = self._log.read_text(errors="replace")[-500:]
@@ -71,9 +74,13 @@ class Server:
             self._process.wait()
 
 
-def answers(port: int, path: str) -> bool:
-    """Whether something on the loopback answers 200 to a GET."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+def answers(port: int, path: str, trust: ssl.SSLContext | None = None) -> bool:
+    """Whether something on the loopback answers 200 to a GET; with `trust`, over HTTPS."""
+    connection = (
+        http.client.HTTPSConnection("127.0.0.1", port, timeout=2, context=trust)
+        if trust
+        else http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    )
     try:
         connection.request("GET", path)
         return connection.getresponse().status == 200
@@ -91,22 +98,36 @@ class Usage:
     peaks: tuple[float, ...]
 
 
+def _list_session(session: int) -> Iterator[tuple[Path, list[str]]]:
+    """Yield the folder in /proc and the fields of `stat` of each living process of a session."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # ended while we looked
+            # The name, in parentheses, may hold anything; what follows it may not.
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                yield entry, fields
+
+
 def read_usage(session: int) -> Usage:
     """Add up all living processes of a session, and the dead that its leader has waited for."""
     cpu = 0.0
     peaks = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdecimal():
-            continue
-        with suppress(OSError):  # ended while we looked
-            # The name, in parentheses, may hold anything; what follows it may not.
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) != session:
-                continue
-            own = fields[11:15] if int(entry.name) == session else fields[11:13]
-            cpu += sum(map(int, own)) / TICKS
+    for entry, fields in _list_session(session):
+        own = fields[11:15] if int(entry.name) == session else fields[11:13]
+        cpu += sum(map(int, own)) / TICKS
+        with suppress(OSError):
             peaks.append(_read_peak(entry))
     return Usage(cpu, tuple(sorted(peaks, reverse=True)))
+
+
+def read_pss(session: int) -> float:
+    """Return the memory of all processes of a session in MiB; shared pages count once."""
+    total = 0
+    for entry, _ in _list_session(session):
+        with suppress(OSError):
+            found = re.search(r"^Pss: +(\d+)", (entry / "smaps_rollup").read_text(), re.MULTILINE)
+            total += int(found[1]) if found is not None else 0
+    return total / 1024
 
 
 def await_calm(session: int) -> None:

@@ -55,8 +55,10 @@ def _found(outcome: ImageOutcome, verdict: Verdict) -> str:
     # A small blob is all start-up: what it says of a bar is a hint, not a verdict.
     mark = mark if outcome.scale == 1 else f"reduced: would be {mark}"
     times = " x" if verdict.bar.against else ""
+    times += f" {verdict.rival}" if len(verdict.bar.against) > 1 else ""
     spread = verdict.found
-    return f"{spread.median:.4g}{times} ({spread.least:.4g} to {spread.most:.4g}) | {mark}"
+    found = f"{spread.median:.4g}{times} ({spread.least:.4g} to {spread.most:.4g})"
+    return f"{found}{verdict.why and f'; {verdict.why}'} | {mark}"
 
 
 def _table(outcome: ImageOutcome) -> list[str]:
@@ -127,5 +129,6 @@ def _describe_verdict(verdict: Verdict) -> dict[str, object]:
         "bar": str(verdict.bar),
         "state": verdict.state.value,
         "found": found,
+        "rival": verdict.rival,
         "why": verdict.why,
     }

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
-from benchmarks.bench import MIB, Bench, Case, Measure
+from benchmarks.bench import MIB, OPTIONAL, Bench, Case, Measure
 from benchmarks.content import Image, make_blob, make_image
 from benchmarks.load import PATIENCE, Request, pull, verify
 from benchmarks.peers import Peer, Place
@@ -62,4 +62,5 @@ IMAGES = Case(
         "RSS is the peak of the largest process of each program.",
         f"Clients that have not ended after {PATIENCE:g} s count as errors.",
     ),
+    without=OPTIONAL,
 )

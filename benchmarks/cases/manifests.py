@@ -57,9 +57,9 @@ MANIFESTS = Case(
     "tag manifest while fresh, 32 connections",
     _prepare,
     (
-        Bar("rate", ">=", 1.5, "drayage"),
-        Bar("rate", ">=", 0.8, "nginx"),
-        Bar("rate", ">=", 100.0, "docker-registry"),
+        Bar("rate", ">=", 1.5, ("drayage",)),
+        Bar("rate", ">=", 0.8, ("nginx",)),
+        Bar("rate", ">=", 100.0, ("docker-registry",)),
     ),
     picture="rate",
 )

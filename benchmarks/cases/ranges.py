@@ -70,6 +70,6 @@ RANGES = Case(
     "ranges",
     "Range reads of 1 MiB at random offsets, 16 clients",
     _prepare,
-    (Bar("throughput", ">=", 0.9, "nginx"),),
+    (Bar("throughput", ">=", 0.9, ("nginx",)),),
     picture="throughput",
 )

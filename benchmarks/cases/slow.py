@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from benchmarks.bench import Bench, Case, Measure
+from benchmarks.bench import OPTIONAL, Bench, Case, Measure
 from benchmarks.cases.hot import GIB, REPOSITORY, measure_pulls, warm_blob
 from benchmarks.content import Blob
 from benchmarks.load import slow_readers
@@ -42,4 +42,5 @@ SLOW = Case(
     (Bar("slowdown", "<=", 1.2),),
     most_rounds=3,
     picture="slowdown",
+    without=OPTIONAL,
 )

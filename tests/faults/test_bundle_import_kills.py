@@ -18,7 +18,7 @@ SEED = 26
 VOLUME_SPAN = 0.1  # seconds after the first bytes of a volume in which its import is killed
 NAMES = ("docker.io/library/app:1", "docker.io/library/tool:2")
 KILLS = list_sizes(long=4, full=50, seconds=1800)
-SEEDS = list_sizes((range(1, 2),), (range(2, 4),), (range(4, 20),), seconds=1800)
+SEEDS = list_sizes(long=(range(1, 4),), full=(range(4, 20),), seconds=1800)
 
 
 def read_content(data: Path) -> dict[str, str]:

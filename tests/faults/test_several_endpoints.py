@@ -1,28 +1,33 @@
 """One blob from three endpoints of 10, 6 and 2 MiB/s; one of them may stall, cut, refuse or lie."""
 
 import random
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.conftest import MirrorMaker
-from tests.fakes.upstream import Cut, FakeUpstream, Fault, Invert, Stall, Status
+from tests.fakes.upstream import Cut, FakeUpstream, Stall, Status
 from tests.fakes.upstream.faults import Action
 from tests.harness.deadline import await_truth
 from tests.harness.large_layer import MIB, LargeLayer, publish
-from tests.harness.many_clients import ManyClients, Pull
+from tests.harness.many_clients import ManyClients
 from tests.harness.mirror import MirrorProcess
 from tests.harness.processes import count_served
+from tests.harness.several_endpoints import (
+    SUM,
+    list_table,
+    make_far,
+    open_endpoints,
+    pull,
+    pull_during_outage,
+    pull_from_liar,
+    read_directly,
+    seconds_of,
+)
 
 SOAK = [pytest.mark.soak, pytest.mark.alone, pytest.mark.timeout(300)]
 SIZES = [32 * MIB, pytest.param(256 * MIB, marks=SOAK)]
-RATES = (10 * MIB, 6 * MIB, 2 * MIB)
-SUM = sum(RATES)
-OTHERS = sum(RATES[1:])
 AHEAD = 24 * MIB  # that may be on the way or in memory when something happens
 Note = Callable[[str], None]
 
@@ -30,25 +35,12 @@ Note = Callable[[str], None]
 @pytest.fixture
 def hubs() -> Iterator[list[FakeUpstream]]:
     """Three upstreams with the same content, and these rates over all their connections."""
-    with ExitStack() as stack:
-        made = [stack.enter_context(FakeUpstream()) for _ in RATES]
-        for hub, rate in zip(made, RATES, strict=True):
-            hub.rate = rate
+    with open_endpoints() as made:
         yield made
 
 
 def build(make_mirror: MirrorMaker, hubs: list[FakeUpstream]) -> MirrorProcess:
-    return make_mirror(upstreams={"docker.io": {"endpoints": [hub.url for hub in hubs]}})
-
-
-def pull(mirror: MirrorProcess, layer: LargeLayer) -> Pull:
-    with ManyClients(layer.pull_manifest(mirror), layer.expected) as clients:
-        (seen,) = clients.join()
-    return seen
-
-
-def seconds_of(seen: Pull) -> float:
-    return seen.last_byte - seen.started
+    return make_mirror(upstreams=list_table(hubs))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -89,21 +81,12 @@ def test_others_bring_what_the_fastest_does_not(
 ) -> None:
     """If the fastest stops half-way in one of three ways, the others go on at their speed."""
     layer = publish(tmp_path, size, *hubs)
-    mirror = build(make_mirror, hubs)
-    with ManyClients(layer.pull_manifest(mirror), layer.expected) as clients:
-        await_truth(lambda: layer.sent() >= size // 2)
-        hubs[0].faults.add(Fault("any", action, times=None))
-        began, left = time.monotonic(), size - layer.sent()
-        if not isinstance(action, Status):
-            hubs[0].stop("cdn") if isinstance(action, Cut) else hubs[0].hang()
-        (seen,) = clients.join()
+    found = pull_during_outage(build(make_mirror, hubs), hubs, layer, action)
 
-    excess = layer.sent() / size
-    part = (seen.last_byte - began) / (left / OTHERS)
-    note(f"{part:.3f} of the time that the others need, {excess:.4f}x")
-    assert seen.is_right, seen
-    assert part <= (1.15 if size > 100 * MIB else 2.5)
-    assert excess <= 1.02 + (0 if size > 100 * MIB else 0.1)
+    note(f"{found.part:.3f} of the time that the others need, {found.excess:.4f}x")
+    assert found.seen.is_right, found.seen
+    assert found.part <= (1.15 if size > 100 * MIB else 2.5)
+    assert found.excess <= 1.02 + (0 if size > 100 * MIB else 0.1)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -118,25 +101,20 @@ def test_wrong_bytes_are_replaced(
 ) -> None:
     """One range of twenty is wrong: the reader is cut, asks again, and soon has the right blob."""
     layer = publish(tmp_path, size, *hubs)
-    every = 20 if size > 100 * MIB else 6
-    fault = hubs[liar].faults.add(Fault("cdn", Invert(), times=None, skip=1, every=every))
     mirror = build(make_mirror, hubs)
 
-    cut_off = pull(mirror, layer)
-    began = time.monotonic()
-    after = pull(mirror, layer)
+    found = pull_from_liar(mirror, hubs[liar], layer, every=20 if size > 100 * MIB else 6)
 
-    excess = layer.sent() / size
-    (told,) = mirror.events("wrong bytes replaced")
+    (told,) = found.repaired
     note(
-        f"right {after.last_byte - began:.2f} s later, repaired in {told['seconds']} s,"
-        f" {excess:.4f}x, {fault.applied} lies"
+        f"right {found.after:.2f} s later, repaired in {told['seconds']} s,"
+        f" {found.excess:.4f}x, {found.applied} lies"
     )
-    assert fault.applied
-    assert cut_off.received < size, cut_off
-    assert after.is_right, after
-    assert after.last_byte - began <= 10
-    assert excess <= 1.25
+    assert found.applied
+    assert found.first.received < size, found.first
+    assert found.second.is_right, found.second
+    assert found.after <= 10
+    assert found.excess <= 1.25
     assert layer.await_file(mirror) == layer.expected.read_bytes()
     assert told["endpoint"] == hubs[liar].url
 
@@ -146,12 +124,9 @@ def test_far_connections_are_all_used(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path, note: Note, size: int
 ) -> None:
     """200 ms to each first byte, 1 MiB/s a connection, and cuts: far faster than directly."""
-    hub.auth, hub.delay, hub.connection_rate, hub.cut_about_every = "none", 0.2, MIB, 4 * MIB
+    make_far(hub)
     layer = publish(tmp_path, size, hub)
-    mirror = build(make_mirror, [hub])
-    url = layer.pull_manifest(mirror)
-    with ManyClients(url, layer.expected) as clients:
-        (seen,) = clients.join()
+    seen = pull(build(make_mirror, [hub]), layer)
     excess = layer.sent() / size
     direct = read_directly(hub, layer, size // 8)
     gain = size / seconds_of(seen) / direct
@@ -160,22 +135,6 @@ def test_far_connections_are_all_used(
     assert seen.is_right, seen
     assert gain >= (6 if size > 50 * MIB else 2.5)
     assert excess <= 1.02
-
-
-def read_directly(hub: FakeUpstream, layer: LargeLayer, size: int) -> float:
-    """Read `size` bytes over one connection that goes on after cuts; return the bytes a second."""
-    url = f"{hub.url}/v2/{layer.repository}/blobs/{layer.digest}"
-    received, began = 0, time.monotonic()
-    with httpx.Client(follow_redirects=True, timeout=30) as client:
-        while received < size:
-            headers = {"Range": f"bytes={received}-{size - 1}"}
-            with (
-                suppress(httpx.RemoteProtocolError, httpx.ReadError),
-                client.stream("GET", url, headers=headers) as answer,
-            ):
-                for piece in answer.iter_raw():
-                    received += len(piece)
-    return received / (time.monotonic() - began)
 
 
 SEED = 20261
@@ -204,8 +163,6 @@ def test_a_download_survives_kills(
     kills: int,
 ) -> None:
     """After each kill -9 the download goes on from what is on the disk."""
-    for hub, rate in zip(hubs, RATES, strict=True):
-        hub.rate = rate
     layer = publish(tmp_path, size, *hubs)
     mirror = build(make_mirror, hubs)
     url = layer.pull_manifest(mirror)

@@ -92,7 +92,7 @@ class _ExpectedBytes:
         """Whether the `length` bytes at `address` are the right bytes at `offset`."""
         if offset + length > self.size:
             return False
-        return self._memcmp(self._address + offset, address, length) == 0
+        return bool(self._memcmp(self._address + offset, address, length) == 0)
 
 
 @dataclass

@@ -1,52 +1,25 @@
 """Clients and warming on one link: `max_rate` for all processes, and clients before warming."""
 
 import math
-import signal
 import time
-import urllib.request
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 
 from tests.conftest import MirrorMaker
-from tests.fakes.upstream import FakeUpstream, Image
+from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream.journal import Entry
-from tests.harness.commands import ForkedProcess, start_command
-from tests.harness.large_layer import KIB, MIB
-from tests.harness.mirror import MirrorProcess
-from tests.integration.images import make_layer
-from tests.integration.wire import wait_until
-
-LINK = 12 * MIB  # bytes a second
-LARGE = 36 * MIB
-AT_ONCE = 3  # layers that a client downloads at the same time, as Docker does
-
-
-def time_pull(mirror: MirrorProcess, image: Image) -> float:
-    """Pull an image as a client does, and return the seconds that it took."""
-    base = f"{mirror.url}/v2/{image.repository}"
-
-    def read(digest: str) -> int:
-        with urllib.request.urlopen(f"{base}/blobs/{digest}", timeout=60) as answer:
-            return sum(map(len, iter(lambda: answer.read(256 * KIB), b"")))
-
-    began = time.monotonic()
-    accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
-    request = urllib.request.Request(f"{base}/manifests/{image.digest}", headers=accept)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        answer.read()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        sizes = list(pool.map(read, image.layers))
-    assert all(sizes)
-    return time.monotonic() - began
-
-
-def count_sent(hub: FakeUpstream, digests: Collection[str] = ()) -> int:
-    """Return how many bytes of blobs the upstream has sent, of all or of these."""
-    sent = hub.journal.of("cdn")
-    return sum(each.body_bytes for each in sent if not digests or each.digest in digests)
+from tests.harness.deadline import await_truth
+from tests.harness.large_layer import MIB
+from tests.harness.shared_link import (
+    add_large,
+    add_small,
+    count_sent,
+    pull_beside_warming,
+    time_pull,
+    warming,
+)
 
 
 def count_overlapping(requests: Sequence[Entry], request: Entry) -> int:
@@ -58,32 +31,6 @@ def count_overlapping(requests: Sequence[Entry], request: Entry) -> int:
     )
 
 
-@contextmanager
-def warming(mirror: MirrorProcess, names: Sequence[str]) -> Iterator[ForkedProcess]:
-    """Run `images warm` during the body; then it is interrupted."""
-    images = [f"{name}:1" for name in names]
-    command = start_command("images", "warm", *images, "--config", str(mirror.config))
-    try:
-        yield command
-    finally:
-        command.send_signal(signal.SIGINT)
-        command.wait()
-
-
-def add_small(hub: FakeUpstream, count: int) -> list[str]:
-    """Add images of 3 MiB; return their names."""
-    names = [f"warmed/{number}" for number in range(count)]
-    for number, name in enumerate(names):
-        layers = [make_layer(1000 + 4 * number + each, MIB) for each in range(3)]
-        hub.add_image(name, "1", layers)
-    return names
-
-
-def add_large(hub: FakeUpstream, name: str, seed: int) -> Image:
-    """Add an image of `LARGE` bytes."""
-    return hub.add_image(name, "1", [make_layer(seed + each, LARGE // 4) for each in range(4)])
-
-
 @pytest.mark.programs
 @pytest.mark.alone
 def test_warming_hardly_delays_a_pull(
@@ -93,22 +40,12 @@ def test_warming_hardly_delays_a_pull(
 
     The mirror does not know the rate of the link.
     """
-    alone, beside = add_large(hub, "pulled/a", 10), add_large(hub, "pulled/b", 20)
-    names = add_small(hub, 50)
-    hub.rate = LINK
-    mirror = make_mirror()
-    lone = time_pull(mirror, alone)
+    found = pull_beside_warming(make_mirror(), hub)
 
-    with warming(mirror, names) as command:
-        wait_until(lambda: count_sent(hub) > LARGE + 12 * MIB, "the link is full")
-        before = count_sent(hub)
-        took = time_pull(mirror, beside)
-        meanwhile = count_sent(hub) - before - LARGE
-        assert command.poll() is None
-
-    figure = f"alone {lone:.2f} s, beside warming {took:.2f} s ({took / lone:.2f} times)"
-    note(f"{figure}; warming got {meanwhile / MIB:.1f} MiB")
-    assert took <= 1.2 * lone
+    times = found.beside / found.alone
+    figure = f"alone {found.alone:.2f} s, beside warming {found.beside:.2f} s ({times:.2f} times)"
+    note(f"{figure}; warming got {found.warmed / MIB:.1f} MiB")
+    assert found.beside <= 1.2 * found.alone
 
 
 @pytest.mark.programs
@@ -125,7 +62,7 @@ def test_all_processes_share_max_rate(
 
     layers = {layer for image in images for layer in image.layers}
     with warming(mirror, names) as command, ThreadPoolExecutor(len(images)) as pool:
-        wait_until(lambda: count_sent(hub) > 8 * MIB, "the command downloads")
+        await_truth(lambda: count_sent(hub) > 8 * MIB)
         began, before = time.monotonic(), count_sent(hub)
         list(pool.map(lambda image: time_pull(mirror, image), images))
         elapsed, sent = time.monotonic() - began, count_sent(hub) - before

@@ -7,20 +7,14 @@ from contextlib import aclosing, closing
 
 import pytest
 
-from registry.oci.digest import Digest
 from registry.oci.names import Tag
 from registry.upstream.ranking import EXPLORING
-from registry.upstream.registry import RegistrySource
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import Delay, FakeUpstream, Fault, Hang
 from tests.harness.mirror import MirrorProcess
 from tests.harness.process_parts import open_source
+from tests.harness.ranked_endpoints import MIB, NAME, SIZE, Blobs, exchange_rates, first
 from tests.integration.wire import fetch, wait_until
-
-NAME = "library/thing"
-MIB = 1024 * 1024
-SIZE = 2 * MIB
-FAST, SLOW = 60 * MIB, 2 * MIB  # bytes per second
 
 
 @pytest.fixture
@@ -30,56 +24,11 @@ def other() -> Iterator[FakeUpstream]:
         yield upstream
 
 
-class Blobs:
-    """Blobs that two endpoints have; each is read once."""
-
-    def __init__(self, *hubs: FakeUpstream) -> None:
-        self._hubs = hubs
-        self._seed = 0
-
-    @property
-    def tag(self) -> str:
-        """The tag of the image with the last blob."""
-        return str(self._seed)
-
-    def add(self, size: int = SIZE) -> Digest:
-        self._seed += 1
-        (digest,) = {hub.add_big_blob(size, self._seed) for hub in self._hubs}
-        for hub in self._hubs:
-            hub.add_image(NAME, self.tag, [digest])
-        return Digest.parse(digest)
-
-    async def read(self, source: RegistrySource, size: int = SIZE) -> str:
-        """Read one more blob, and return which endpoint has sent its end, by number."""
-        download = source.open_blob(NAME, self.add(size), size)
-        count = 0
-        async with aclosing(download.stream(0, size)) as chunks:
-            async for chunk in chunks:
-                count += len(chunk)
-        assert count == size
-        return str([hub.url for hub in self._hubs].index(download.endpoint))
-
-
-def first(source: RegistrySource, size: int = 16 * MIB) -> str:
-    return source._pool.candidates(size=size)[0].origin
-
-
 async def test_the_best_endpoint_changes(hub: FakeUpstream, other: FakeUpstream) -> None:
     """The first one was fast; when it is slow, the other one, which was slow, is found in 10 s."""
-    blobs = Blobs(hub, other)
-    hub.rate, other.rate = FAST, SLOW
-    async with open_source(hub.url, other.url) as source:
-        for _ in range(EXPLORING):
-            await blobs.read(source)
-        assert first(source) == hub.url
-        assert other.journal.count("blob", "GET") > 0  # it was explored
+    _, seconds = await exchange_rates(hub, other)
 
-        hub.rate, other.rate = SLOW, FAST
-        changed = time.monotonic()
-        while first(source) != other.url:
-            assert time.monotonic() < changed + 10.0
-            await blobs.read(source)
-        assert await blobs.read(source) == "1"
+    assert seconds < 10.0
 
 
 async def test_written_order_stays(hub: FakeUpstream, other: FakeUpstream) -> None:
