@@ -113,7 +113,7 @@ class ProcessParts:
         if questions is not None:
             self._services._questions = questions
         if space is not None:
-            self.content.space = space
+            self.content.space = space  # type: ignore[assignment]
 
     def ask_no_other(self) -> None:
         """Let this process never ask others what they want of the bandwidth."""
