@@ -3,6 +3,7 @@
 import asyncio
 import math
 import random
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +49,7 @@ class EndpointPool:
 
     If `is_measured` is false, they are asked in this order, whatever they deliver. With
     `needs_proof`, bytes of those that have not sent right ones yet are not sent to clients at once.
+    `now` returns epoch seconds, as measurements are also kept after a restart.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class EndpointPool:
         *,
         is_measured: bool = True,
         needs_proof: bool = False,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.clock = clock
         self._name = name
@@ -71,7 +74,7 @@ class EndpointPool:
         # bytes.
         self._suspects: dict[Endpoint, float] = {}
         self._unreached: dict[Endpoint, _Unreached] = {}
-        self._ranking = Ranking(name, self._endpoints, is_measured=is_measured)
+        self._ranking = Ranking(name, self._endpoints, is_measured=is_measured, now=now)
 
     def are_proven(self, origins: Iterable[str]) -> bool:
         """Whether these endpoints have sent right bytes before, or the settings want no proof."""

@@ -15,7 +15,8 @@ from registry.oci.byte_ranges import Span
 from registry.upstream.contract import BlobDownload, Chunk
 from registry.upstream.download_budget import Turn
 from registry.upstream.range_fetch import ALONE, SMALLEST, Note, RangeFetch
-from registry.upstream.range_schedule import LARGEST, LEAST, STALLED, Segment
+from registry.upstream.range_schedule import LARGEST, LEAST
+from registry.upstream.range_segment import STALLED, Segment
 
 PER_CONNECTION = 4  # segments for each connection, so that a slow connection delays little
 SECONDS = 2.0  # that a segment takes; on a slow link a longer one would need memory for nothing

@@ -10,7 +10,8 @@ from registry.oci.byte_ranges import Span
 from registry.upstream.contract import BlobDownload
 from registry.upstream.download_budget import Turn
 from registry.upstream.failures import EndpointSuspended
-from registry.upstream.range_schedule import LEAST, RangeSchedule, Segment
+from registry.upstream.range_schedule import LEAST, RangeSchedule
+from registry.upstream.range_segment import Segment
 from registry.upstream.range_sender import FIRST_REST, Sender
 
 SMALLEST = 1024 * 1024  # bytes: the memory that a connection needs at least

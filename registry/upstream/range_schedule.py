@@ -6,9 +6,9 @@ All times are seconds of one clock, and all rates are bytes per second.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from registry.oci.byte_ranges import Span
+from registry.upstream.range_segment import STALLED, Segment
 from registry.upstream.range_sender import Sender
 
 LEAST = 256 * 1024  # bytes of a range; each request takes time and CPU time
@@ -18,73 +18,10 @@ FIRST_BYTES = 10.0  # a range may take that many times as long as its first byte
 LEAST_FIRST_BYTES = 2.0  # ...and takes at least that many times as long
 AHEAD = 0.5  # part of the memory that is for what is being received; the rest waits for its turn
 ENDING = 0.5  # part of the time for the whole rest that one range takes, so that all end together
-STALLED = 1.0  # seconds without a byte after which a range is given to another endpoint
-FIRST_BYTE = 3.0  # seconds until the first byte of an endpoint of which nothing is known
-FIRST_BYTE_FACTOR = 3.0  # the first byte may take that many times what it usually takes
+LIKELY_FIRST_BYTE = 0.5  # seconds, of an endpoint of which nothing is known
 HELP = 0.5  # seconds that a range still takes at least if another connection helps with it
 BEHIND = 0.5  # part of the usual rate; a slower connection is helped by the same endpoint too
 LEAST_HELP = 64 * 1024  # bytes
-
-
-@dataclass(eq=False, slots=True)
-class Segment:
-    """A range that one endpoint sends; `stop` becomes smaller if others take a part of it."""
-
-    sender: Sender
-    start: int
-    stop: int
-    began: float
-    received: int = 0
-    first_at: float | None = None  # when the first bytes came
-    first_size: int = 0  # they may have been buffered, so they do not show the speed of the link
-    moved_at: float = 0.0
-    is_running: bool = True
-    is_shortened: bool = False
-
-    @property
-    def offset(self) -> int:
-        """Where its next byte is in the blob."""
-        return self.start + self.received
-
-    @property
-    def length(self) -> int:
-        """How many bytes it has to bring."""
-        return self.stop - self.start
-
-    @property
-    def left(self) -> int:
-        """How many bytes it has not received yet."""
-        return self.stop - self.offset
-
-    @property
-    def is_ended_early(self) -> bool:
-        """Whether all wanted bytes came, and the body goes on; otherwise it is read to its end.
-
-        Then its connection stays usable.
-        """
-        return self.is_shortened and not self.left
-
-    def measure(self, now: float) -> float | None:
-        """Return its rate; None if it is too early to say."""
-        if self.first_at is None or now <= self.first_at or self.received <= self.first_size:
-            return None
-        return (self.received - self.first_size) / (now - self.first_at)
-
-    def estimate(self, now: float) -> float:
-        """Return the seconds until its last byte, if it goes on as it did."""
-        rate = self.measure(now)
-        if rate is None:
-            share = self.sender.find_share(self.sender.running)
-            expected = (self.sender.first_byte or 0.0) + self.left / share
-            return max(0.0, expected - (now - self.began))
-        return max(now - self.moved_at, self.left / rate)
-
-    def find_patience(self) -> float:
-        """Return after how many seconds without a byte it counts as stalled."""
-        if self.first_at is not None:
-            return STALLED
-        known = self.sender.first_byte
-        return FIRST_BYTE if known is None else max(STALLED, FIRST_BYTE_FACTOR * known)
 
 
 class RangeSchedule:
@@ -133,6 +70,7 @@ class RangeSchedule:
             return None
         gap, span = self._gaps[0] if self._gaps else None, self.list_open()[0]
         able = self._list_able(now)
+        able = [each for each in able if not self._is_late(each, now)]
         # Another one comes first, as what has just failed may fail again.
         able = [each for each in able if gap is None or each is not gap.sender] or able
         if not able:
@@ -150,6 +88,15 @@ class RangeSchedule:
             for each in self.senders
             if each.is_able(now) and each.running < min(each.allowed, self._connections)
         ]
+
+    def _is_late(self, sender: Sender, now: float) -> bool:
+        """Whether others that have requests bring everything before a sender brings a range."""
+        busy = [each.sender for each in self._running if not each.is_stalled(now)]
+        others = [each for each in self.senders if each is not sender and each in busy]
+        together = sum(each.rate or 0.0 for each in others)
+        left = sum(span.length for span in self.list_open())
+        left += sum(each.left for each in self._running)
+        return left < together * _find_time(sender, min(LEAST, left))
 
     def _choose_length(self, sender: Sender, most: int, memory: int) -> int:
         left = sum(span.length for span in self.list_open())
@@ -240,15 +187,14 @@ class RangeSchedule:
         first = self._running[0] if self._running else None
         if first is None or not (first.start <= offset or self.is_open(offset)):
             return
-        if now - first.moved_at < first.find_patience():
+        if not first.is_stalled(now):
             return
         others = [each for each in self.senders if each is not first.sender]
         if not any(each.is_able(now) for each in others):
             return
         first.sender.rest(now)
         for segment in list(self._running):
-            is_stalled = now - segment.moved_at >= segment.find_patience()
-            if segment.sender is first.sender and is_stalled:
+            if segment.sender is first.sender and segment.is_stalled(now):
                 yield segment
 
     def find_help(self, offset: int, now: float) -> tuple[Sender, Span] | None:
@@ -272,6 +218,10 @@ class RangeSchedule:
         if not able or seconds < HELP:
             return None
         helper = max(able, key=_share_next)
+        waited = now - slowest.began
+        is_silent = slowest.first_at is None and helper is not slowest.sender
+        if is_silent and waited >= _find_time(helper, slowest.left):
+            return helper, Span(slowest.start, slowest.stop)  # it may never answer
         # Both end at the same time.
         gained = seconds - (helper.first_byte or 0.0)
         share = _share_next(helper)
@@ -291,3 +241,9 @@ class RangeSchedule:
 def _share_next(sender: Sender) -> float:
     """Return what a further request of a sender brings at least, in bytes per second."""
     return sender.find_share(sender.running + 1)
+
+
+def _find_time(sender: Sender, size: int) -> float:
+    """Return how many seconds a further request of a sender takes for `size` bytes."""
+    first_byte = LIKELY_FIRST_BYTE if sender.first_byte is None else sender.first_byte
+    return first_byte + size / _share_next(sender)

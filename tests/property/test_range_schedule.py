@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from registry.oci.byte_ranges import Span
-from registry.upstream.range_schedule import LARGEST, RangeSchedule, Segment
+from registry.upstream.range_schedule import LARGEST, RangeSchedule
+from registry.upstream.range_segment import Segment
 from registry.upstream.range_sender import Sender
 
 MIB = 1024 * 1024

@@ -1,0 +1,1 @@
+"""A simulated month of accelerators that come, slow down, lie and die, and what the mirror does."""
