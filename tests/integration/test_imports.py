@@ -27,8 +27,7 @@ LIBRARIES = {
 }
 # For terminals, command lines, settings, lists of images, bundles and reports.
 UNUSED = (
-    "email.mime",
-    "tarfile",
+    *("decimal", "difflib", "fractions", "tarfile", "tomllib"),
     "registry.bundle",
     "registry.image_lists",
     "registry.reports",
