@@ -19,11 +19,13 @@ from registry.reports.configuration import (
     WrittenConfiguration,
 )
 from registry.settings.changes import list_changes
+from registry.settings.configuration import Configuration
 from registry.settings.exposure import list_exposed
-from registry.settings.loading import Configuration, load_configuration, load_settings
+from registry.settings.loading import load_configuration, load_settings
 from registry.settings.model import Settings, StorageSettings
 from registry.settings.new_file import write_new_settings
 from registry.settings.places import FILE_VARIABLE, find_config, find_own_file
+from registry.settings.tables import dump
 from registry.settings.trusted_endpoints import list_without_trusted
 from registry.settings.values import format_key
 
@@ -205,7 +207,7 @@ def show_config(config: Config = None, as_json: Json = False) -> None:
         _refuse(error, as_json=as_json)
     if not as_json:
         typer.echo(f"# settings from: {configuration.source}, and the environment")
-    print_report(configuration.settings.dump(), _draw_file, as_json=as_json)
+    print_report(dump(configuration.settings), _draw_file, as_json=as_json)
 
 
 def _refuse(error: SettingsError, *, as_json: bool) -> NoReturn:

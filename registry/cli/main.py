@@ -1,15 +1,16 @@
 """The `entrepot` command; the other files have its sub-commands."""
 
 import json
+from collections.abc import Sequence
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
 from registry import __version__
 from registry.cli.help import Group, apply_help_style, plain_usage_errors
-from registry.cli.serve import serve
+from registry.cli.serve import HandOver, serve
 from registry.cli.session import Json
 
 # Imported only when one of their commands is run, so that `serve` starts a third faster.
@@ -101,6 +102,12 @@ def print_version(as_json: Json = False) -> None:
     typer.echo(json.dumps({"version": __version__}) if as_json else f"entrepot {__version__}")
 
 
-def run() -> None:
-    """Run the command line."""
-    build_cli()(prog_name="entrepot")  # also for `python -m registry`
+def run(arguments: Sequence[str], hand_over: HandOver | None = None) -> NoReturn:
+    """Run the command line; `serve` gives what it has read to `hand_over`.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
+    # The name is given for `python -m registry`.
+    build_cli()(list(arguments), prog_name="entrepot", obj=hand_over)
+    raise SystemExit  # typer has done this already

@@ -15,7 +15,8 @@ import typer
 
 from registry.cli.messages import KEPT, report_errors, warn
 from registry.errors import SettingsError
-from registry.settings.loading import Configuration, load_configuration
+from registry.settings.configuration import Configuration
+from registry.settings.loading import load_configuration
 from registry.settings.model import Settings
 
 # Libraries of the server are imported only where they are needed: other commands start faster.

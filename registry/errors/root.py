@@ -1,6 +1,7 @@
 """The root of the tree of errors."""
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self, TypeVar
 
 
 class EntrepotError(Exception):
@@ -13,7 +14,18 @@ class EntrepotError(Exception):
 
     def copy(self) -> Self:
         """Return a copy without the traceback, which would keep local variables in memory."""
-        copied = type(self).__new__(type(self))
-        copied.args = self.args
-        copied.__dict__.update(self.__dict__)
-        return copied
+        return _make(type(self), self.args, self.__dict__)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process (`pickle`): the constructors do not take the message."""
+        return _make, (type(self), self.args, self.__dict__)
+
+
+_Error = TypeVar("_Error", bound=EntrepotError)
+
+
+def _make(kind: type[_Error], args: tuple[object, ...], facts: Mapping[str, object]) -> _Error:
+    made = kind.__new__(kind)
+    made.args = args
+    made.__dict__.update(facts)
+    return made

@@ -1,11 +1,13 @@
 """The bandwidth to the upstreams, which all processes on a data folder share.
 
 Several times a second each process that downloads says what its downloads want, reads what the
-others want, and computes its own share of each upstream's `max_rate` (decision record 0034).
+others want, and computes its own share of each upstream's `max_rate` (decision record 0034). A
+process whose downloads are all for clients, and have no limit, only says it.
 """
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,6 +20,7 @@ from registry.upstream.pacing import Link, Pacer
 from registry.upstream.rate_shares import Demand, ProcessDemand, share_rate
 
 INTERVAL = 0.2  # seconds between two exchanges with the other processes
+TELLING = 0.5  # seconds between two times that a process tells others of downloads without a limit
 LEAST_PAUSE = 0.02  # seconds between two exchanges because downloads began
 LINGER = 2.0  # seconds without downloads after which a process stops to exchange
 
@@ -50,40 +53,58 @@ class Bandwidth:
     def open(self, upstream: str, is_urgent: Callable[[], bool]) -> Iterator[Pacer]:
         """Yield the pace of a download; `is_urgent` says whether a client reads it now."""
         with self._links[upstream].open(is_urgent) as pacer:
-            self._has_news.set()
+            if self._is_shared():  # else the others may learn of it a little later
+                self._has_news.set()
             self._tasks.share("bandwidth", self._keep_sharing)
             yield pacer
 
     async def _keep_sharing(self) -> None:
         """Exchange demands as long as downloads run, and a little longer."""
-        clock = asyncio.get_running_loop().time
-        used_at = clock()
         try:
-            while clock() - used_at < LINGER:
-                self._has_news.clear()
-                await self._share()
-                if any(link.is_used for link in self._links.values()):
-                    used_at = clock()
-                await asyncio.sleep(LEAST_PAUSE)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(INTERVAL):
-                        await self._has_news.wait()
-            await in_thread(self._files.withdraw)
+            while self._is_used():  # also if a download began while the file was taken away
+                await self._share_until_unused()
+                await in_thread(self._files.withdraw)
         except asyncio.CancelledError:
             self._files.withdraw()  # the process ends, and must not wait for a thread
             raise
 
+    async def _share_until_unused(self) -> None:
+        clock = asyncio.get_running_loop().time
+        used_at = clock()
+        while clock() - used_at < LINGER:
+            self._has_news.clear()
+            await self._share()
+            if self._is_used():
+                used_at = clock()
+            await asyncio.sleep(LEAST_PAUSE)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(INTERVAL if self._is_shared() else TELLING):
+                    await self._has_news.wait()
+
+    def _is_used(self) -> bool:
+        return any(link.is_used for link in self._links.values())
+
     async def _share(self) -> None:
         own = {name: link.measure() for name, link in self._links.items()}
         told = {name: astuple(each) for name, each in own.items() if each != ProcessDemand()}
-        others = await in_thread(self._files.exchange, json.dumps(told).encode())
+        exchange = self._files.exchange if self._is_shared() else self._files.tell
+        others = await in_thread(exchange, json.dumps(told).encode())
         demands = [parse_demands(each) for each in others]
-        now = time.localtime(self._clock())
         for name, link in self._links.items():
             wanted = [each[name] for each in demands if name in each]
-            rate = self._rates[name].find_rate(now.tm_hour * 60 + now.tm_min)
-            shares = share_rate(rate, [own[name], *wanted])[0]
+            shares = share_rate(self._find_rate(name), [own[name], *wanted])[0]
             link.set_shares(shares)
+
+    def _is_shared(self) -> bool:
+        """Whether what others want changes what the downloads of this process may use."""
+        used = [name for name, link in self._links.items() if link.is_used]
+        return any(
+            not math.isinf(self._find_rate(name)) or self._links[name].is_warming for name in used
+        )
+
+    def _find_rate(self, upstream: str) -> float:
+        now = time.localtime(self._clock())
+        return self._rates[upstream].find_rate(now.tm_hour * 60 + now.tm_min)
 
 
 def parse_demands(told: bytes) -> dict[str, ProcessDemand]:

@@ -15,6 +15,7 @@ from registry.upstream.measurements import Change
 from registry.upstream.performance import Performance
 
 PERIOD = 2.0  # seconds between two exchanges with the catalog
+IDLE_PERIODS = 4  # of these pass between two exchanges if nothing was measured here
 
 
 class PerformanceRecorder:
@@ -35,10 +36,17 @@ class PerformanceRecorder:
         self._read()
 
     async def keep_exchanging(self) -> None:
-        """Exchange until cancelled, if there are endpoints."""
+        """Exchange until cancelled, if there are endpoints; rarely while there is nothing to do.
+
+        The first requests after a pause are sent by what was known up to eight seconds before.
+        """
+        idle = 0
         while self._watched:
             await asyncio.sleep(PERIOD)
-            await self.exchange()
+            has_new = any(each.endpoint.measured.has_new for each in self._watched.values())
+            idle = 0 if has_new else (idle + 1) % IDLE_PERIODS
+            if not idle:
+                await self.exchange()
 
     async def exchange(self) -> None:
         """Add the new measurements to the catalog in one write, and read what all have measured.

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from registry.errors import NameInvalid
@@ -105,6 +104,8 @@ def find_similar(repository: Repository, others: Iterable[str]) -> list[str]:
         found.setdefault(_strip_reference(each), []).append(each)
     if str(repository) in found:
         return found[str(repository)][:MAX_SIMILAR]
+    from difflib import get_close_matches  # noqa: PLC0415 - only for an error
+
     names = {each.partition("/")[2]: each for each in found}  # without the registry
     close = get_close_matches(repository.name, names, MAX_SIMILAR, cutoff=0.8)
     return [image for each in close for image in found[names[each]]][:MAX_SIMILAR]

@@ -17,9 +17,9 @@ from registry.logs import get_logger
 from registry.server.addresses import advise_options
 from registry.server.master import bind_addresses, run_processes
 from registry.server.shared import SharedResources
-from registry.settings.loading import Configuration
-from registry.settings.model import ServerSettings, Settings
-from registry.settings.upstreams import builtin_upstreams
+from registry.settings.configuration import Configuration, Reload
+from registry.settings.model import ServerSettings, Settings, StorageSettings
+from registry.settings.upstreams import UpstreamSettings, builtin_upstreams
 from registry.wiring.data_folder import open_run_data_folder
 from registry.wiring.services import Service, build_bundle_service, import_names
 
@@ -63,7 +63,7 @@ def serve_bundle(
             addresses,
             folder,
             begin,
-            lambda: configuration,
+            lambda _: Reload(configuration, settings),
             is_on_terminal=is_on_terminal,
         )
 
@@ -73,9 +73,13 @@ def _build_settings(lock: Lock, server: ServerSettings, root: Path) -> Settings:
     upstreams = builtin_upstreams()
     for image in lock.images:
         name = image.repository.registry
-        upstreams.setdefault(name, {"endpoints": [f"https://{name}"]})
-    tables = {"offline": True, "storage": {"path": root}, "upstreams": upstreams}
-    return Settings.model_validate(tables | {"server": server})
+        upstreams.setdefault(name, {"endpoints": (f"https://{name}",)})
+    return Settings(
+        offline=True,
+        server=server,
+        storage=StorageSettings(path=root),
+        upstreams={name: UpstreamSettings(**table) for name, table in upstreams.items()},
+    )
 
 
 def _format_address(shared: SharedResources) -> str:

@@ -27,9 +27,8 @@ from registry.server.shared import SharedResources
 from registry.server.supervisor import WATCHED, Supervisor
 from registry.server.tls import check_files
 from registry.server.worker import run_worker
-from registry.settings.changes import keep_fixed, list_changes
-from registry.settings.loading import Configuration
-from registry.settings.model import ServerSettings
+from registry.settings.configuration import Configuration, Reload
+from registry.settings.model import ServerSettings, Settings
 from registry.settings.values import Address
 from registry.store.data_folder import DataFolder
 from registry.store.file_locks import ExclusiveLocks
@@ -53,16 +52,16 @@ def count_workers(configured: int) -> int:
 
 def serve_forever(
     configuration: Configuration,
-    reload: Callable[[], Configuration],
+    reload: Callable[[Settings], Reload],
     sound: bool | None = None,
     *,
     is_on_terminal: bool = False,
 ) -> bool:
     """Open the resources that all processes share, and run the processes until SIGTERM or SIGINT.
 
-    `reload` loads the configuration again on SIGHUP; addresses, the number of workers and the data
-    folder do not change then. `sound` is that of `EarlyWork`. With `is_on_terminal`,
-    SIGHUP ends the server instead.
+    `reload` gets the settings that apply on SIGHUP, and loads the configuration again; addresses,
+    the number of workers and the data folder do not change then. `sound` is what `check_catalog`
+    has returned. With `is_on_terminal`, SIGHUP ends the server instead.
     Returns whether the mirror could run at all; if not, the log says why.
 
     Raises:
@@ -130,7 +129,7 @@ def run_processes(
     addresses: tuple[socket.socket, socket.socket],
     folder: DataFolder,
     begin: Callable[[SharedResources], Service],
-    reload: Callable[[], Configuration],
+    reload: Callable[[Settings], Reload],
     *,
     is_on_terminal: bool = False,
 ) -> bool:
@@ -198,31 +197,28 @@ async def _replace_catalog(shared: SharedResources) -> None:
 
 
 def _renew(
-    reload: Callable[[], Configuration], workers: int, former: SharedResources
+    reload: Callable[[Settings], Reload], workers: int, former: SharedResources
 ) -> tuple[SharedResources, Mapping[str, object]]:
     """Return the resources with newly loaded settings, and what changed for the log.
 
     Raises:
         EntrepotError: the settings, or a file that they name, cannot be read.
     """
-    loaded = reload()
+    found = reload(former.settings)
+    loaded = found.loaded
     with loaded.origins.name_faults():
         check_files(loaded.settings)
     reload_certificates()
-    settings = keep_fixed(former.settings, loaded.settings)
     # A new page, so that what the old workers write does not count for the new workers.
     shared = replace(
         former,
-        settings=settings,
+        settings=found.settings,
         source=loaded.source,
         heartbeats=Heartbeats(workers),
     )
-    facts: dict[str, object] = {
-        "settings": loaded.source,
-        "changed": list_changes(former.settings, settings),
-    }
-    if pending := list_changes(settings, loaded.settings):
-        facts["needs_restart"] = pending
+    facts: dict[str, object] = {"settings": loaded.source, "changed": found.changed}
+    if found.pending:
+        facts["needs_restart"] = found.pending
     return shared, facts
 
 

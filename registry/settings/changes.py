@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
+from registry.settings.configuration import Configuration, Reload
 from registry.settings.model import Settings
+from registry.settings.tables import dump_table
 from registry.settings.values import MASK, format_key
 
 # What a server uses from its start to its end, by the table.
@@ -18,8 +21,18 @@ def keep_fixed(former: Settings, new: Settings) -> Settings:
     kept = {}
     for section, names in _FIXED:
         values = {name: getattr(getattr(former, section), name) for name in names}
-        kept[section] = getattr(new, section).model_copy(update=values)
-    return new.model_copy(update=kept)
+        kept[section] = replace(getattr(new, section), **values)
+    return replace(new, **kept)
+
+
+def compare(former: Settings, loaded: Configuration) -> Reload:
+    """Return what applies when `loaded` replaces `former` in a running server."""
+    settings = keep_fixed(former, loaded.settings)
+    changed, pending = (
+        list_changes(former, settings),
+        list_changes(settings, loaded.settings),
+    )
+    return Reload(loaded, settings, changed, pending)
 
 
 def list_changes(former: Settings, new: Settings) -> list[str]:
@@ -53,9 +66,9 @@ def _format(place: tuple[str, ...], old: object, new: object) -> str:
     return f"{key} = {json.dumps(new, ensure_ascii=False)}{was}"
 
 
-def _list_values(settings: Settings, mode: str = "python") -> _Values:
+def _list_values(settings: Settings, mode: Literal["json", "python"] = "python") -> _Values:
     """Return the value of each setting by its keys; `mode` is that of pydantic."""
-    return dict(_flatten((), settings.model_dump(mode=mode)))
+    return dict(_flatten((), dump_table(settings, mode)))
 
 
 def _flatten(place: tuple[str, ...], table: Mapping[str, Any]) -> _Values:

@@ -3,14 +3,16 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from difflib import SequenceMatcher
 from itertools import takewhile
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from registry.errors import SettingsError
+from registry.settings.fields import Section
 from registry.settings.model import (
     AccessSettings,
     BundleSettings,
@@ -21,6 +23,7 @@ from registry.settings.model import (
     TagSettings,
 )
 from registry.settings.prefetch import PrefetchSettings
+from registry.settings.tables import dump, read_table
 from registry.settings.upstreams import UpstreamSettings
 from registry.settings.values import Refusal, format_key, quote
 
@@ -55,8 +58,7 @@ _WORDS = MappingProxyType(
         "list_type": "is not a list",
         "literal_error": "is not {expected}",
         "mapping_type": "is not a table",
-        "model_attributes_type": "is not a table",
-        "model_type": "is not a table",
+        "dataclass_type": "is not a table",
         "pattern_type": "is not a regular expression",
         "string_type": "is not text in quotes",
         "tuple_type": "is not a list",
@@ -79,8 +81,8 @@ def describe_fault(
     refusal = first.get("ctx", {}).get("error")
     if isinstance(refusal, Refusal):
         why, cure = refusal.why, refusal.cure
-    elif first["type"] == "extra_forbidden":
-        sections = [(section,) for section in Settings.model_fields]
+    elif first["type"] == "unexpected_keyword_argument":
+        sections = [(section.name,) for section in fields(Settings)]
         known = sections if len(place) == 1 else []
         why = "no such setting"
         cure = name_nearest(format_key(place), map(format_key, [*known, *list_places(place)]))
@@ -107,7 +109,7 @@ def _explain(fault: Mapping[str, Any]) -> str:
 
 
 def _find_example(place: Place) -> object:
-    example: Any = Settings().dump() | {"prefetch": _PREFETCH}
+    example: Any = dump(Settings()) | {"prefetch": _PREFETCH}
     for part in place:
         example = example.get(part, example.get("docker.io"))
     return example
@@ -120,7 +122,7 @@ def build_server(**values: object) -> ServerSettings:
         SettingsError: a value cannot be used; the key is that of the setting: `server.console`.
     """
     try:
-        return ServerSettings.model_validate(values)
+        return read_table(ServerSettings, values)
     except ValidationError as error:
         raise describe_fault(error, {}, ("server",)) from error
 
@@ -136,9 +138,9 @@ def advise_syntax(why: str, text: str) -> str:
     return "put the value in quotes" if _BARE_VALUE.match(line) else "correct this line"
 
 
-def find_model(place: Place) -> type[BaseModel]:
+def find_model(place: Place) -> type[Section]:
     """Return the model of a table: of `("storage",)`, or of `("upstreams", "ghcr.io")`."""
-    models: dict[str, type[BaseModel]] = {
+    models: dict[str, type[Section]] = {
         "server": ServerSettings,
         "storage": StorageSettings,
         "tags": TagSettings,
@@ -158,11 +160,11 @@ def list_places(near: Place) -> list[Place]:
     """
     upstream = near[1] if len(near) > 2 and near[0] == "upstreams" else "docker.io"
     places: list[Place] = []
-    for section in Settings.model_fields:
+    for section in [each.name for each in fields(Settings)]:
         head = ("upstreams", upstream) if section == "upstreams" else (section,)
         is_whole = section == _WITHOUT_TABLE or (section == "prefetch" and near[:-1] != head)
-        fields = () if is_whole else find_model(head).model_fields
-        places += [(*head, field) for field in fields if field != "password"] or [head]
+        names = () if is_whole else [each.name for each in fields(find_model(head))]
+        places += [(*head, name) for name in names if name != "password"] or [head]
     return places
 
 

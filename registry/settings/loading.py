@@ -8,13 +8,14 @@ names, it ignores unknown variables, and its errors do not say what to write.
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, get_origin, get_type_hints
 
 from pydantic import ValidationError
 
 from registry.errors import SettingsError
+from registry.settings.configuration import Configuration
 from registry.settings.faults import (
     Place,
     advise_syntax,
@@ -31,12 +32,12 @@ from registry.settings.places import (
     find_base,
     find_config,
     find_current_folder,
-    is_shipped,
     place_data,
     place_files,
     refuse_unreadable,
 )
 from registry.settings.secret_files import read_files
+from registry.settings.tables import read_table
 from registry.settings.upstreams import builtin_upstreams
 from registry.settings.values import MASK, format_key, parse_list, parse_table
 
@@ -45,30 +46,6 @@ PREFIX = "ENTREPOT_"
 _FOREIGN = re.compile(r"ENTREPOT_(SERVICE_(HOST|PORT(_[^_].*)?)|PORT(_[0-9]+_.*)?)")
 _LEAST_LIMIT = 1000**2  # bytes; less than that has a unit, or was meant in one
 _MAX_DOCUMENT = 4 * 1024**2  # bytes of a file of settings
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """The settings that apply, and the absolute path of their file; None without a file.
-
-    `origins` says where each setting was written.
-    `note` is what the operator should know about the data folder; it is usually empty.
-    """
-
-    settings: Settings
-    file: Path | None = None
-    note: str = ""
-    origins: Origins = field(default_factory=Origins)
-
-    @property
-    def is_own(self) -> bool:
-        """Whether the operator wrote the file; the file that git tracks is not theirs to edit."""
-        return self.file is not None and not is_shipped(self.file)
-
-    @property
-    def source(self) -> str:
-        """The name of the file, for people."""
-        return str(self.file or "defaults (no file)")
 
 
 def load_settings(config: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -121,15 +98,15 @@ def _build(
         table[place[-1]] = value
     document["upstreams"] = _complete_upstreams(document.get("upstreams", {}))
     try:
-        settings = Settings.model_validate(document)
+        settings = read_table(Settings, document)
     except ValidationError as error:
         raise describe_fault(error, variables) from error
     _check_limit(settings.storage.limit, document.get("storage", {}).get("limit"))
     is_variable = ("storage", "path") in variables
     base = find_current_folder() if is_variable else find_base(path, environ)
     data = place_data(settings.storage.path, base)
-    storage = settings.storage.model_copy(update={"path": data.path})
-    return read_files(settings.model_copy(update={"storage": storage})), data.note
+    storage = replace(settings.storage, path=data.path)
+    return read_files(replace(settings, storage=storage)), data.note
 
 
 def _check_limit(limit: int, written: object) -> None:
@@ -166,7 +143,7 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
 
 def _check_tables(document: Mapping[str, Any]) -> None:
     """Refuse values in place of tables; the models check the content of the tables."""
-    for section in Settings.model_fields:
+    for section in [each.name for each in fields(Settings)]:
         if section == "prefetch":
             _check_prefetches(document.get(section, []))
         elif section != "offline" and not isinstance(document.get(section, {}), dict):
@@ -262,7 +239,7 @@ def _flatten(name: str) -> str:
 
 
 def _read_variable(place: Place, text: str) -> object:
-    annotation = find_model(place[:-1]).model_fields[place[-1]].annotation
+    annotation = get_type_hints(find_model(place[:-1]))[place[-1]]
     if get_origin(annotation) is Mapping:
         return parse_table(text)
     return parse_list(text) if get_origin(annotation) is tuple else text

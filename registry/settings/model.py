@@ -1,23 +1,27 @@
 """The types of all settings, with their limits and defaults.
 
 `config/entrepot.toml` explains every setting to operators; `settings/loading.py` loads them.
-The models check their values and open no file. `settings/places.py` says what relative paths are
+These are plain dataclasses, whose annotations say what `settings/tables.py` checks; made directly,
+their values are not checked. No file is opened. `settings/places.py` says what relative paths are
 relative to.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from annotated_types import Ge, Gt, Interval
 
 from registry.oci.registries import Registries
 from registry.settings.fields import (
     AddressText,
     Duration,
+    Form,
     Pattern,
     Periods,
     Registry,
+    Relation,
     Section,
     Size,
 )
@@ -26,6 +30,32 @@ from registry.settings.upstreams import UpstreamSettings, builtin_upstreams
 from registry.settings.values import Address, Refusal, format_duration
 
 
+def _differs_from_listen(console: Address, before: Mapping[str, Any]) -> Address:
+    listen = before.get("listen")
+    if listen is not None and console.overlaps(listen):
+        also = (
+            "also server.listen" if console == listen else f"on the port of server.listen, {listen}"
+        )
+        raise Refusal(f"{console} is {also}", "write another port")
+    return console
+
+
+def _are_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not name or any(sign in name for sign in ":/[] "):
+            raise Refusal(f"{name!r} is not a host name", 'write names such as "mirror.lan"')
+    return tuple(name.lower().removesuffix(".") for name in names)
+
+
+def _comes_with_cert(key: str, before: Mapping[str, Any]) -> str:
+    if bool(key) != bool(before.get("tls_cert")):
+        raise Refusal(
+            "TLS needs both tls_cert and tls_key", "write both, or neither for plain HTTP"
+        )
+    return key
+
+
+@dataclass(frozen=True)
 class ServerSettings(Section):
     """The addresses for clients (`listen`), and for monitoring (`console`).
 
@@ -35,43 +65,28 @@ class ServerSettings(Section):
     """
 
     listen: AddressText = Address("127.0.0.1", 5000)
-    console: AddressText = Address("127.0.0.1", 5001)
-    console_hosts: tuple[str, ...] = ()
-    workers: int = Field(default=0, ge=0, le=64)
+    console: Annotated[AddressText, Relation(_differs_from_listen)] = Address("127.0.0.1", 5001)
+    console_hosts: Annotated[tuple[str, ...], Form(check=_are_names)] = ()
+    workers: Annotated[int, Interval(ge=0, le=64)] = 0
     tls_cert: str = ""
-    tls_key: str = ""
-
-    @field_validator("console")
-    @classmethod
-    def _differs_from_listen(cls, console: Address, info: ValidationInfo) -> Address:
-        listen = info.data.get("listen")
-        if listen is not None and console.overlaps(listen):
-            also = (
-                "also server.listen"
-                if console == listen
-                else f"on the port of server.listen, {listen}"
-            )
-            raise Refusal(f"{console} is {also}", "write another port")
-        return console
-
-    @field_validator("console_hosts")
-    @classmethod
-    def _are_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if not name or any(sign in name for sign in ":/[] "):
-                raise Refusal(f"{name!r} is not a host name", 'write names such as "mirror.lan"')
-        return tuple(name.lower().removesuffix(".") for name in names)
-
-    @field_validator("tls_key")
-    @classmethod
-    def _comes_with_cert(cls, key: str, info: ValidationInfo) -> str:
-        if bool(key) != bool(info.data.get("tls_cert")):
-            raise Refusal(
-                "TLS needs both tls_cert and tls_key", "write both, or neither for plain HTTP"
-            )
-        return key
+    tls_key: Annotated[str, Relation(_comes_with_cert)] = ""
 
 
+def _is_named(path: object) -> object:
+    if path == "" or not isinstance(path, str | Path):
+        raise Refusal(f"{str(path)[:80]!r} is not the name of a folder", 'write path = "data"')
+    return path
+
+
+def _outlasts_a_pull(keep_for: Mapping[str, float]) -> Mapping[str, float]:
+    for pattern, period in keep_for.items():
+        if period < 3600:
+            why = f"{format_duration(period)} for {pattern[:80]!r} is less than an hour"
+            raise Refusal(why, 'write "1h" or more: what is being pulled must not expire')
+    return keep_for
+
+
+@dataclass(frozen=True)
 class StorageSettings(Section):
     """The data folder `path`; blobs use at most `limit` bytes, and `reserve` bytes stay free.
 
@@ -80,30 +95,15 @@ class StorageSettings(Section):
     is deleted that was pulled in the last `keep_pulled` seconds.
     """
 
-    path: Path = Path("data")
-    limit: Size = Field(default=50 * 1024**3, gt=0)
+    path: Annotated[Path, Form(read=_is_named)] = Path("data")
+    limit: Annotated[Size, Gt(0)] = 50 * 1024**3
     reserve: Size = 1024**3
     audit_rate: Size = 8 * 1024**2
-    keep_for: Periods = Field(default_factory=dict)
+    keep_for: Annotated[Periods, Form(check=_outlasts_a_pull)] = field(default_factory=dict)
     keep_pulled: Duration = 60.0
 
-    @field_validator("path", mode="before")
-    @classmethod
-    def _is_named(cls, path: object) -> object:
-        if path == "" or not isinstance(path, str | Path):
-            raise Refusal(f"{str(path)[:80]!r} is not the name of a folder", 'write path = "data"')
-        return path
 
-    @field_validator("keep_for")
-    @classmethod
-    def _outlasts_a_pull(cls, keep_for: Mapping[str, float]) -> Mapping[str, float]:
-        for pattern, period in keep_for.items():
-            if period < 3600:
-                why = f"{format_duration(period)} for {pattern[:80]!r} is less than an hour"
-                raise Refusal(why, 'write "1h" or more: what is being pulled must not expire')
-        return keep_for
-
-
+@dataclass(frozen=True)
 class TagSettings(Section):
     """How long the mirror uses a known tag, in seconds (`math.inf`: without end).
 
@@ -123,6 +123,7 @@ class TagSettings(Section):
         return any(pattern.fullmatch(tag) for pattern in self.immutable)
 
 
+@dataclass(frozen=True)
 class LimitSettings(Section):
     """What one process may use, whatever clients and upstreams do.
 
@@ -139,34 +140,41 @@ class LimitSettings(Section):
     before its turn, and at most `download_connections` connections.
     """
 
-    connections: int = Field(default=0, ge=0)
-    connections_per_address: int = Field(default=0, ge=0)
-    request_timeout: Duration = Field(default=15.0, gt=0)
-    handshake_timeout: Duration = Field(default=15.0, gt=0, le=60)
-    idle_timeout: Duration = Field(default=75.0, gt=0)
-    send_timeout: Duration = Field(default=60.0, gt=0)
+    connections: Annotated[int, Ge(0)] = 0
+    connections_per_address: Annotated[int, Ge(0)] = 0
+    request_timeout: Annotated[Duration, Gt(0)] = 15.0
+    handshake_timeout: Annotated[Duration, Interval(gt=0, le=60)] = 15.0
+    idle_timeout: Annotated[Duration, Gt(0)] = 75.0
+    send_timeout: Annotated[Duration, Gt(0)] = 60.0
     min_send_rate: Size = 1024
-    not_found_per_address: int = Field(default=10, ge=1, le=1_000_000)
-    download_memory: Size = Field(default=32 * 1024**2, ge=1024**2)
-    download_connections: int = Field(default=64, ge=1, le=10_000)
+    not_found_per_address: Annotated[int, Interval(ge=1, le=1_000_000)] = 10
+    download_memory: Annotated[Size, Ge(1024**2)] = 32 * 1024**2
+    download_connections: Annotated[int, Interval(ge=1, le=10_000)] = 64
 
 
+def _can_be_kept(mode: str) -> str:
+    if mode == "users":
+        raise Refusal(
+            '"users" is not available in this version, and pulls would be open to everybody',
+            'write mode = "open" and restrict who can reach server.listen',
+        )
+    return mode
+
+
+@dataclass(frozen=True)
 class AccessSettings(Section):
     """Who may pull: `open` means everybody; `users` is refused (decision record 0010)."""
 
-    mode: Literal["open", "users"] = "open"
-
-    @field_validator("mode")
-    @classmethod
-    def _can_be_kept(cls, mode: str) -> str:
-        if mode == "users":
-            raise Refusal(
-                '"users" is not available in this version, and pulls would be open to everybody',
-                'write mode = "open" and restrict who can reach server.listen',
-            )
-        return mode
+    mode: Annotated[Literal["open", "users"], Form(check=_can_be_kept)] = "open"
 
 
+def _has_keys(is_required: bool, before: Mapping[str, Any]) -> bool:
+    if is_required and not before.get("keys"):
+        raise Refusal("there is no key to check with", 'write keys = ["/.../maker.pub.pem"]')
+    return is_required
+
+
+@dataclass(frozen=True)
 class BundleSettings(Section):
     """Which bundles may be imported: those signed by one of `keys` (paths of PEM files).
 
@@ -175,76 +183,67 @@ class BundleSettings(Section):
     """
 
     keys: tuple[str, ...] = ()
-    require_signature: bool = False
+    require_signature: Annotated[bool, Relation(_has_keys)] = False
 
-    @field_validator("require_signature")
-    @classmethod
-    def _has_keys(cls, is_required: bool, info: ValidationInfo) -> bool:
-        if is_required and not info.data.get("keys"):
-            raise Refusal("there is no key to check with", 'write keys = ["/.../maker.pub.pem"]')
-        return is_required
+
+def _have_one_default(upstreams: Mapping[str, Any]) -> Mapping[str, Any]:
+    defaults = [name for name, upstream in upstreams.items() if upstream.default]
+    if len(defaults) > 1:
+        raise Refusal(
+            f"default = true is written in {' and in '.join(defaults)}",
+            "keep it in one of them and write default = false in the others",
+        )
+    if not defaults:
+        raise Refusal(
+            "none of them has default = true",
+            "write it in the one that plain image names belong to",
+        )
+    return upstreams
+
+
+def _share_no_name(upstreams: Mapping[str, Any]) -> Mapping[str, Any]:
+    owners = {name: name for name in upstreams}
+    for name, upstream in upstreams.items():
+        for alias in upstream.aliases:
+            owner = owners.setdefault(alias, name)
+            if owner != name:
+                raise Refusal(
+                    f"{alias} is an alias of {name}, and a name or an alias of {owner}",
+                    f'configure [upstreams."{name}"] instead, or change its aliases',
+                )
+    return upstreams
+
+
+def _have_names_of_their_own(
+    prefetch: tuple[PrefetchSettings, ...],
+) -> tuple[PrefetchSettings, ...]:
+    names = [each.name for each in prefetch]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise Refusal(f"two of them have the name {twice!r}", "give one of them another name")
+    return prefetch
 
 
 def _build_upstreams() -> dict[str, UpstreamSettings]:
     return {name: UpstreamSettings(**table) for name, table in builtin_upstreams().items()}
 
 
+@dataclass(frozen=True)
 class Settings(Section):
-    """All settings. `upstreams` are by name; by default they are the built-in upstreams.
-
-    Raises:
-        pydantic.ValidationError: some values cannot be used; the error lists all of them.
-    """
+    """All settings. `upstreams` are by name; by default they are the built-in upstreams."""
 
     offline: bool = False
     server: ServerSettings = ServerSettings()
     storage: StorageSettings = StorageSettings()
     tags: TagSettings = TagSettings()
-    upstreams: Mapping[Registry, UpstreamSettings] = Field(default_factory=_build_upstreams)
+    upstreams: Annotated[
+        Mapping[Registry, UpstreamSettings],
+        Form(check=_have_one_default),
+        Form(check=_share_no_name),
+    ] = field(default_factory=_build_upstreams)
     limits: LimitSettings = LimitSettings()
     access: AccessSettings = AccessSettings()
     bundles: BundleSettings = BundleSettings()
-    prefetch: tuple[PrefetchSettings, ...] = ()
-
-    @field_validator("upstreams")
-    @classmethod
-    def _have_one_default(cls, upstreams: Mapping[str, Any]) -> Mapping[str, Any]:
-        defaults = [name for name, upstream in upstreams.items() if upstream.default]
-        if len(defaults) > 1:
-            raise Refusal(
-                f"default = true is written in {' and in '.join(defaults)}",
-                "keep it in one of them and write default = false in the others",
-            )
-        if not defaults:
-            raise Refusal(
-                "none of them has default = true",
-                "write it in the one that plain image names belong to",
-            )
-        return upstreams
-
-    @field_validator("upstreams")
-    @classmethod
-    def _share_no_name(cls, upstreams: Mapping[str, Any]) -> Mapping[str, Any]:
-        owners = {name: name for name in upstreams}
-        for name, upstream in upstreams.items():
-            for alias in upstream.aliases:
-                owner = owners.setdefault(alias, name)
-                if owner != name:
-                    raise Refusal(
-                        f"{alias} is an alias of {name}, and a name or an alias of {owner}",
-                        f'configure [upstreams."{name}"] instead, or change its aliases',
-                    )
-        return upstreams
-
-    @field_validator("prefetch")
-    @classmethod
-    def _have_names_of_their_own(
-        cls, prefetch: tuple[PrefetchSettings, ...]
-    ) -> tuple[PrefetchSettings, ...]:
-        names = [each.name for each in prefetch]
-        if twice := next((name for name in names if names.count(name) > 1), ""):
-            raise Refusal(f"two of them have the name {twice!r}", "give one of them another name")
-        return prefetch
+    prefetch: Annotated[tuple[PrefetchSettings, ...], Form(check=_have_names_of_their_own)] = ()
 
     @property
     def default_upstream(self) -> str:
@@ -262,14 +261,3 @@ class Settings(Section):
         """`storage.keep_for` by patterns of own names; those of the file may have an alias."""
         resolve = self.registries.resolve
         return {resolve(each): period for each, period in self.storage.keep_for.items()}
-
-    def dump(self) -> dict[str, Any]:
-        """Return all settings as the tables, lists and values of TOML and JSON.
-
-        Sizes (`50GiB`) and durations (`60s`) are as people write them; passwords are asterisks.
-        """
-        tables = self.model_dump(mode="json")
-        for upstream in tables["upstreams"].values():
-            if not upstream["password"]:
-                del upstream["password"]
-        return tables

@@ -1,7 +1,6 @@
 """Where each setting was written, for errors: in a line of the file, or in a variable."""
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -81,6 +80,8 @@ def _list_lines(text: str) -> Iterator[tuple[str, int]]:
 
 def _read_key(line: str) -> str:
     """Return the key of the only table or setting in a line of TOML; empty if it has none."""
+    import tomllib  # noqa: PLC0415 - a server needs it only for an error
+
     parts = []
     try:
         value: object = tomllib.loads(line)

@@ -5,12 +5,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registry.errors import SettingsError
 from registry.settings.changes import list_changes
-from registry.settings.loading import Configuration, load_configuration
+from registry.settings.configuration import Configuration
+from registry.settings.loading import load_configuration
 from registry.settings.new_file import build_text
 from registry.settings.places import FILE_VARIABLE, find_own_file, is_shipped
 from registry.settings.text_edit import set_list
@@ -121,8 +122,8 @@ def _check(
     if upstream not in former.settings.upstreams:
         return
     kept = former.settings.upstreams[upstream]
-    same = settings.upstreams[upstream].model_copy(update={"endpoints": kept.endpoints})
-    restored = settings.model_copy(update={"upstreams": {**settings.upstreams, upstream: same}})
+    same = replace(settings.upstreams[upstream], endpoints=kept.endpoints)
+    restored = replace(settings, upstreams={**settings.upstreams, upstream: same})
     others = list_changes(former.settings, restored)
     if others:
         raise Refusal(f"other settings would change too ({'; '.join(others)})", "change it by hand")

@@ -1,15 +1,17 @@
 """The settings of one prefetch: which images are downloaded on a schedule, and when."""
 
 import re
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from annotated_types import Ge, Interval
 
 from registry.errors import InvalidInput
 from registry.oci.image_patterns import parse_image
 from registry.oci.platforms import ALL, parse_platform
 from registry.oci.registries import Registries
-from registry.settings.fields import Duration, Section
+from registry.settings.fields import Duration, Form, Relation, Section
 from registry.settings.values import Refusal, format_duration
 
 SHORTEST = 300.0  # seconds between two runs
@@ -32,6 +34,37 @@ def _check_platform(text: str) -> str:
         raise Refusal(str(error), 'or write platforms = ["all"]') from error
 
 
+def _is_name(name: str) -> str:
+    if _NAME.fullmatch(name) is None:
+        why = f"{name[:80]!r} is not a name of at most 64 letters, digits, dots and dashes"
+        raise Refusal(why, 'write for example name = "nightly"')
+    return name
+
+
+def _is_not_too_often(every: float) -> float:
+    if 0 < every < SHORTEST or every == float("inf"):
+        why = f"{format_duration(every)} is no time between two runs of at least 5 minutes"
+        raise Refusal(why, 'write for example every = "6h"')
+    return every
+
+
+def _is_time(at: str, before: Mapping[str, Any]) -> str:
+    if at and _TIME.fullmatch(at) is None:
+        raise Refusal(f"{at[:80]!r} is not a time of the day", 'write for example at = "02:30"')
+    if bool(at) == bool(before.get("every")):
+        cure = 'write one of at = "02:30" and every = "6h"'
+        raise Refusal("it is not known when to run" if not at else "every is there too", cure)
+    return at
+
+
+def _has_source(history: float, before: Mapping[str, Any]) -> float:
+    if not (history or before.get("images") or before.get("lists")):
+        cure = 'write history = "30d", images = ["redis:7"] or lists = ["images.txt"]'
+        raise Refusal("it is not known which images", cure)
+    return history
+
+
+@dataclass(frozen=True)
 class PrefetchSettings(Section):
     """Images to download before a client pulls them: each day `at` a time, or after `every` period.
 
@@ -41,52 +74,18 @@ class PrefetchSettings(Section):
     than `keep_pulls` requests of its pull limit left is not asked. `at` is in local time.
     """
 
-    name: str
-    every: Duration = 0.0
-    at: str = ""
-    images: tuple[Annotated[str, AfterValidator(_check_image)], ...] = ()
+    name: Annotated[str, Form(check=_is_name)]
+    every: Annotated[Duration, Form(check=_is_not_too_often)] = 0.0
+    at: Annotated[str, Relation(_is_time)] = ""
+    images: tuple[Annotated[str, Form(check=_check_image)], ...] = ()
     lists: tuple[str, ...] = ()
-    history: Duration = 0.0
-    platforms: tuple[Annotated[str, AfterValidator(_check_platform)], ...] = ()
-    max_images: int = Field(default=1000, ge=1, le=100_000)
-    keep_pulls: int = Field(default=20, ge=0)
+    history: Annotated[Duration, Relation(_has_source)] = 0.0
+    platforms: tuple[Annotated[str, Form(check=_check_platform)], ...] = ()
+    max_images: Annotated[int, Interval(ge=1, le=100_000)] = 1000
+    keep_pulls: Annotated[int, Ge(0)] = 20
 
     @property
     def minute(self) -> int | None:
         """The minute of the day of `at`; None without it."""
         found = _TIME.fullmatch(self.at)
         return None if found is None else int(found[1]) * 60 + int(found[2])
-
-    @field_validator("name")
-    @classmethod
-    def _is_name(cls, name: str) -> str:
-        if _NAME.fullmatch(name) is None:
-            why = f"{name[:80]!r} is not a name of at most 64 letters, digits, dots and dashes"
-            raise Refusal(why, 'write for example name = "nightly"')
-        return name
-
-    @field_validator("every")
-    @classmethod
-    def _is_not_too_often(cls, every: float) -> float:
-        if 0 < every < SHORTEST or every == float("inf"):
-            why = f"{format_duration(every)} is no time between two runs of at least 5 minutes"
-            raise Refusal(why, 'write for example every = "6h"')
-        return every
-
-    @field_validator("at")
-    @classmethod
-    def _is_time(cls, at: str, info: ValidationInfo) -> str:
-        if at and _TIME.fullmatch(at) is None:
-            raise Refusal(f"{at[:80]!r} is not a time of the day", 'write for example at = "02:30"')
-        if bool(at) == bool(info.data.get("every")):
-            cure = 'write one of at = "02:30" and every = "6h"'
-            raise Refusal("it is not known when to run" if not at else "every is there too", cure)
-        return at
-
-    @field_validator("history")
-    @classmethod
-    def _has_source(cls, history: float, info: ValidationInfo) -> float:
-        if not (history or info.data.get("images") or info.data.get("lists")):
-            cure = 'write history = "30d", images = ["redis:7"] or lists = ["images.txt"]'
-            raise Refusal("it is not known which images", cure)
-        return history

@@ -1,12 +1,12 @@
 """The files that settings name: certificates and keys have to exist, and passwords are read."""
 
+from dataclasses import replace
 from pathlib import Path
-
-from pydantic import SecretStr
 
 from registry.errors import SettingsError
 from registry.settings.model import Settings
 from registry.settings.named_files import read_first
+from registry.settings.secret import Secret
 from registry.settings.upstreams import UpstreamSettings
 from registry.settings.values import format_key
 
@@ -25,7 +25,7 @@ def read_files(settings: Settings) -> Settings:
     for path in settings.bundles.keys:
         _check_file("bundles.keys", path)
     upstreams = {name: _read_secret(name, found) for name, found in settings.upstreams.items()}
-    return settings.model_copy(update={"upstreams": upstreams})
+    return replace(settings, upstreams=upstreams)
 
 
 def _check_file(key: str, path: str) -> None:
@@ -51,4 +51,4 @@ def _read_secret(name: str, upstream: UpstreamSettings) -> UpstreamSettings:
         raise SettingsError(key, f"{upstream.password_file!r} is not text", cure) from error
     if not password or len(content) > _MAX_SECRET:
         raise SettingsError(key, f"{upstream.password_file!r} is empty or not a secret", cure)
-    return upstream.model_copy(update={"password": SecretStr(password)})
+    return replace(upstream, password=Secret(password))

@@ -1,18 +1,63 @@
 """The settings of one upstream registry, and the registries that need no settings."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from annotated_types import Interval
 
 from registry.settings.endpoints import is_endpoint
-from registry.settings.fields import Endpoint, Proxy, Rate, Registry, Secret, Section, Trusted
+from registry.settings.fields import (
+    Endpoint,
+    Form,
+    Password,
+    Proxy,
+    Rate,
+    Registry,
+    Relation,
+    Section,
+    Trusted,
+)
 from registry.settings.rates import RateSchedule
+from registry.settings.secret import Secret
 from registry.settings.values import Refusal
 
 Names = Literal["trusted", "agree", "first"]
 
 
+def _shorten(endpoint: str) -> str:
+    """Return the server of an endpoint as people write it in `trusted`, with quotes."""
+    return f'"{urlsplit(endpoint).netloc}"'
+
+
+def _has_one(endpoints: tuple[str, ...]) -> tuple[str, ...]:
+    if not endpoints:
+        raise Refusal("there is no endpoint", 'write endpoints = ["https://..."]')
+    return endpoints
+
+
+def _can_agree(names: str, before: Mapping[str, Any]) -> str:
+    endpoints = before.get("endpoints", ())
+    hosts = {urlsplit(each).hostname for each in endpoints}
+    if names == "agree" and len(hosts) == 1:
+        raise Refusal(
+            f'"agree" needs endpoints at two hosts, and all are at {hosts.pop()}',
+            'add an endpoint of somebody else, or write names = "trusted"',
+        )
+    return names
+
+
+def _are_endpoints(trusted: tuple[str, ...], before: Mapping[str, Any]) -> tuple[str, ...]:
+    endpoints = before.get("endpoints", ())
+    for entry in trusted:
+        if endpoints and not any(is_endpoint(entry, each) for each in endpoints):
+            known = " or ".join(dict.fromkeys(map(_shorten, endpoints)))
+            raise Refusal(f"{entry} is none of the endpoints", f"write {known}")
+    return trusted
+
+
+@dataclass(frozen=True)
 class UpstreamSettings(Section):
     """One registry that is mirrored.
 
@@ -29,15 +74,15 @@ class UpstreamSettings(Section):
     `password` is what `password_file` contained when the settings were loaded.
     """
 
-    endpoints: tuple[Endpoint, ...]
+    endpoints: Annotated[tuple[Endpoint, ...], Form(check=_has_one)]
     order: Literal["measured", "written"] = "measured"
-    names: Names = "trusted"
-    trusted: tuple[Trusted, ...] = ()
+    names: Annotated[Names, Relation(_can_agree)] = "trusted"
+    trusted: Annotated[tuple[Trusted, ...], Relation(_are_endpoints)] = ()
     stream: Literal["always", "proven"] = "always"
     username: str = ""
     password_file: str = ""
-    proxy: Proxy = Field(default="", repr=False)  # may contain a password
-    connections: int = Field(default=10, ge=1, le=16)
+    proxy: Proxy = field(default="", repr=False)  # may contain a password
+    connections: Annotated[int, Interval(ge=1, le=16)] = 10
     max_rate: Rate = RateSchedule()
     default: bool = False
     auth_realms: tuple[Registry, ...] = ()
@@ -45,50 +90,16 @@ class UpstreamSettings(Section):
     aliases: tuple[Registry, ...] = ()
     allow_private_redirects: bool = False
     allow_http_redirects: bool = False
-    password: Secret = SecretStr("")
-
-    @field_validator("endpoints")
-    @classmethod
-    def _has_one(cls, endpoints: tuple[str, ...]) -> tuple[str, ...]:
-        if not endpoints:
-            raise Refusal("there is no endpoint", 'write endpoints = ["https://..."]')
-        return endpoints
-
-    @field_validator("names")
-    @classmethod
-    def _can_agree(cls, names: str, info: ValidationInfo) -> str:
-        endpoints = info.data.get("endpoints", ())
-        hosts = {urlsplit(each).hostname for each in endpoints}
-        if names == "agree" and len(hosts) == 1:
-            raise Refusal(
-                f'"agree" needs endpoints at two hosts, and all are at {hosts.pop()}',
-                'add an endpoint of somebody else, or write names = "trusted"',
-            )
-        return names
-
-    @field_validator("trusted")
-    @classmethod
-    def _are_endpoints(cls, trusted: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        endpoints = info.data.get("endpoints", ())
-        for entry in trusted:
-            if endpoints and not any(is_endpoint(entry, each) for each in endpoints):
-                known = " or ".join(dict.fromkeys(map(_shorten, endpoints)))
-                raise Refusal(f"{entry} is none of the endpoints", f"write {known}")
-        return trusted
-
-
-def _shorten(endpoint: str) -> str:
-    """Return the server of an endpoint as people write it in `trusted`, with quotes."""
-    return f'"{urlsplit(endpoint).netloc}"'
+    password: Password = Secret()
 
 
 def builtin_upstreams() -> dict[str, dict[str, Any]]:
     """Return a new table for each upstream that needs no configuration, Docker Hub first."""
     docker_hub: dict[str, Any] = {
-        "endpoints": ["https://registry-1.docker.io"],
+        "endpoints": ("https://registry-1.docker.io",),
         "default": True,
-        "auth_realms": ["auth.docker.io"],
-        "aliases": ["index.docker.io", "registry-1.docker.io"],
+        "auth_realms": ("auth.docker.io",),
+        "aliases": ("index.docker.io", "registry-1.docker.io"),
     }
     others = (
         "ghcr.io",
@@ -99,4 +110,6 @@ def builtin_upstreams() -> dict[str, dict[str, Any]]:
         "public.ecr.aws",
         "nvcr.io",
     )
-    return {"docker.io": docker_hub} | {name: {"endpoints": [f"https://{name}"]} for name in others}
+    return {"docker.io": docker_hub} | {
+        name: {"endpoints": (f"https://{name}",)} for name in others
+    }

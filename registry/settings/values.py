@@ -6,8 +6,6 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
 from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
@@ -79,10 +77,17 @@ def parse_size(value: object) -> int:
         unit = None if found is None else _find_size_unit(found[2])
         if found is None or unit is None:
             raise Refusal(f"{quote(value)} is not a size", cure)
-        size = int(Fraction(found[1]) * unit)
+        number, parts = _read_number(found[1])
+        size = number * unit // parts
     if not 0 <= size <= MAX_SIZE:
         raise Refusal(f"{quote(value)} is not between 0 and 8EiB", cure)
     return size
+
+
+def _read_number(text: str) -> tuple[int, int]:
+    """Return exactly what `1.50` means: 150, in parts of 1/100."""
+    whole, _, part = text.partition(".")
+    return int(whole + part), 10 ** len(part)
 
 
 def _find_size_unit(text: str) -> int | None:
@@ -119,7 +124,8 @@ def parse_duration(value: object) -> float:
         unit = None if found is None else _DURATION_UNITS.get(found[2] or "s")
         if found is None or unit is None:
             raise Refusal(f"{quote(value)} is not a duration", cure)
-        seconds = float(Fraction(found[1]) * unit)
+        number, parts = _read_number(found[1])
+        seconds = number * unit / parts
     if not (0 <= seconds <= MAX_DURATION or seconds == math.inf):
         raise Refusal(f"{quote(value)} is not between 0 and 100 years", cure)
     return seconds
@@ -142,6 +148,8 @@ def format_duration(seconds: float) -> str:
     if math.isinf(seconds):
         return "forever"
     if not seconds.is_integer():
+        from decimal import Decimal  # noqa: PLC0415 - servers never need it
+
         return f"{Decimal(repr(seconds)):f}s"
     # A unit is used from 2 on: for a value that is set in seconds, "60s" is clearer than "1m".
     return _count_in_largest(int(seconds), _DURATION_UNITS.items(), at_least=2)

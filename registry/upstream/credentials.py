@@ -47,5 +47,5 @@ def find_credentials(name: str, settings: UpstreamSettings) -> Credentials | Non
     servers = list_servers((name, *settings.aliases, *settings.auth_realms))
     if len(settings.endpoints) == 1:
         servers |= {server_of(settings.endpoints[0])}
-    password = settings.password.get_secret_value()
+    password = settings.password.value
     return Credentials(settings.username, password, servers)

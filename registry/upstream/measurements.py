@@ -88,6 +88,11 @@ class Measurements:
         """Return how many seconds `size` bytes will take now; None if too little is known."""
         return self.performance.estimate(size, self.now())
 
+    @property
+    def has_new(self) -> bool:
+        """Whether something was measured that was not taken yet."""
+        return bool(self._new)
+
     def take_new(self) -> list[Change]:
         """Return the measurements that were not taken yet, in order."""
         taken = list(self._new)

@@ -121,6 +121,11 @@ class Link:
         """Whether a download is running."""
         return bool(self._pacers)
 
+    @property
+    def is_warming(self) -> bool:
+        """Whether a download is running that no client reads."""
+        return not all(each.is_urgent() for each in self._pacers)
+
     @contextmanager
     def open(self, is_urgent: Callable[[], bool]) -> Iterator["Pacer"]:
         """Yield the pace of one download; `is_urgent` says whether a client reads it now."""

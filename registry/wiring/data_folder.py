@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from registry.catalog.database import Database
@@ -33,7 +34,7 @@ _DAMAGED = b"damaged\n"  # in the mark file: the file of the catalog must not be
 
 
 def open_data_folder(settings: Settings, sound: bool | None = None) -> DataFolder:
-    """Make or check the data folder and its catalog; `sound` is that of `EarlyWork`.
+    """Make or check the data folder and its catalog; `sound` is what `check_catalog` said.
 
     If it cannot be made completely, nothing of it is left behind.
 
@@ -62,8 +63,8 @@ def open_data_folder(settings: Settings, sound: bool | None = None) -> DataFolde
 def prepare_catalog(folder: DataFolder, sound: bool | None = None) -> None:
     """Check the catalog, and make a new one if it is missing or damaged.
 
-    `sound` is that of `EarlyWork`; if it is None, the catalog is checked here. If the rows of the
-    new catalog have to be made from the files, the mark file says so.
+    `sound` is what `check_catalog` said; if it is None, the catalog is checked here. If the rows
+    of the new catalog have to be made from the files, the mark file says so.
 
     Raises:
         StoreError: the catalog cannot be made, or a newer version has migrated it.
@@ -137,8 +138,8 @@ def temporary_data_folder(settings: Settings) -> Iterator[Settings]:
     except OSError as error:
         raise refuse_path(str(here), error.strerror or str(error)) from error
     with folder as temporary:
-        storage = settings.storage.model_copy(update={"path": Path(temporary)})
-        trial = settings.model_copy(update={"storage": storage})
+        storage = replace(settings.storage, path=Path(temporary))
+        trial = replace(settings, storage=storage)
         open_data_folder(trial)
         yield trial
 

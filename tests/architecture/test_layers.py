@@ -38,6 +38,7 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
 HOMES: Mapping[str, str] = MappingProxyType(
     {
         "aiofiles": "store",
+        "annotated_types": "settings",
         "anyio": "upstream",
         "cryptography": "bundle",
         "aiohttp": "api upstream console server",
@@ -46,6 +47,7 @@ HOMES: Mapping[str, str] = MappingProxyType(
         "orjson": "logs",
         "prometheus_client": "metrics console",
         "pydantic": "settings",
+        "pydantic_core": "settings",
         "rich": "cli",
         "sqlite3": "catalog",
         "structlog": "logs",

@@ -29,7 +29,7 @@ import atexit, pathlib, sys
 place = pathlib.Path(sys.argv.pop())
 peak = lambda: pathlib.Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
 atexit.register(lambda: place.write_text(peak()))
-from registry.cli.main import run
+from registry.__main__ import run
 run()
 """
 

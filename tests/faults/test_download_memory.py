@@ -22,7 +22,7 @@ BLOBS = 50
 SIZE = 64 * MIB
 RATE = 512 * KIB  # bytes a second of each connection of the upstream
 SECONDS = 20.0  # for which the memory is watched: today's revision has taken all of it by then
-IDLE, BUSY = 90.0, 150.0  # MiB of all processes with two workers
+IDLE, BUSY = 80.0, 150.0  # MiB of all processes with two workers
 COLD, LEFT = 16, 18.0  # cold pulls at once, and how many MiB more the processes have then
 
 

@@ -12,6 +12,7 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest, parse_manifest
 from registry.oci.names import Repository, Tag, parse_reference, parse_repository
 from registry.settings.model import Settings
+from registry.settings.tables import read_table
 from registry.store.contract import ManagedStore
 from registry.store.data_folder import open_folder
 from registry.wiring.content import ContentServices, open_content, open_handles
@@ -21,7 +22,7 @@ NOW = 1_000_000.0
 
 def make_settings(path: Path, **storage: object) -> Settings:
     """Return settings with a data folder."""
-    return Settings.model_validate({"storage": {"path": str(path), **storage}})
+    return read_table(Settings, {"storage": {"path": str(path), **storage}})
 
 
 @dataclass(frozen=True)

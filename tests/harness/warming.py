@@ -10,6 +10,7 @@ from registry.bundle.write.plan import Plan
 from registry.mirror.prefetch import PrefetchResult
 from registry.oci.image_patterns import parse_image
 from registry.settings.model import Settings
+from registry.settings.tables import read_table
 from registry.wiring.content import open_content
 from registry.wiring.data_folder import open_data_folder
 from registry.wiring.pulls import open_warming
@@ -25,8 +26,8 @@ class WarmSite:
 
     def __init__(self, data: Path, table: Mapping[str, Any]) -> None:
         self.data = data
-        self._settings = Settings.model_validate(
-            {"storage": {"path": data}, "upstreams": {HUB: {**table, "default": True}}}
+        self._settings = read_table(
+            Settings, {"storage": {"path": data}, "upstreams": {HUB: {**table, "default": True}}}
         )
         open_data_folder(self._settings)
 

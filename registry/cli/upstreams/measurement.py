@@ -18,8 +18,9 @@ from registry.cli.upstreams.progress import show_progress
 from registry.errors import SettingsError
 from registry.logs import configure_logs
 from registry.reports.upstreams import UpstreamTest, report_progress, report_test
+from registry.settings.configuration import Configuration
 from registry.settings.known_images import AskedImage
-from registry.settings.loading import Configuration, load_configuration
+from registry.settings.loading import load_configuration
 from registry.settings.model import Settings
 from registry.settings.own_file import find_changeable, set_endpoints
 from registry.settings.values import Refusal, parse_duration

@@ -10,7 +10,6 @@ from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes
 from registry.cli.upstreams.numbers import format_long, format_rate, format_short
 from registry.reports.upstreams import CandidateReport, UpstreamTest
-from registry.settings.upstreams import UpstreamSettings
 from registry.settings.values import format_duration, format_key
 
 _STEPS = MappingProxyType(
@@ -111,5 +110,5 @@ def list_settings(test: UpstreamTest) -> Iterator[str]:
     yield f"[{format_key(('upstreams', test.upstream))}]"
     yield f"endpoints = {json.dumps(list(test.endpoints))}"
     # Where the registry itself cannot be asked what a tag means, two others have to agree.
-    if "names" in UpstreamSettings.model_fields and not test.own_works and len(test.endpoints) > 1:
+    if not test.own_works and len(test.endpoints) > 1:
         yield 'names = "agree"'

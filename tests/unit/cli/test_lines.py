@@ -112,7 +112,7 @@ def test_ctrl_c_ends_every_command_with_one_line(
 ) -> None:
     """That is so while a command works, and while the program is still being imported."""
 
-    def interrupt() -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(typer.Exit) as ended, report_errors():

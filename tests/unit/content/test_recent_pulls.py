@@ -1,6 +1,7 @@
 """Laws of images that are pulled just now: no eviction takes them (`storage.keep_pulled`)."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ async def list_images(site: Site) -> list[Digest]:
 async def test_the_background_process_waits_a_minute_too(site: Site) -> None:
     """More than the limit may be used for a minute, if it was pulled just now."""
     layer = await pull(site, b"a")
-    small = site.content._settings.storage.model_copy(update={"limit": SIZE})
+    small = replace(site.content._settings.storage, limit=SIZE)
     site.room._storage = small
     await site.room.keep_ready()
     assert site.is_here(layer)

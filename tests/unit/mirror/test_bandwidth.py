@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,6 +111,35 @@ async def test_without_downloads_nothing_is_written(
         with process.bandwidth.open(HUB, lambda: True):
             await wait_for(lambda: bool(list(tmp_path.glob("demand-*"))))
         await wait_for(lambda: not list(tmp_path.iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("rate", "is_warming", "reads"),
+    [("unlimited", False, False), ("1000KiB", False, True), ("unlimited", True, True)],
+)
+async def test_without_a_limit_clients_ask_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: str, is_warming: bool, reads: bool
+) -> None:
+    """Others have to know of downloads for clients; these need to know of others for a limit."""
+    done: list[str] = []
+    for name in ("exchange", "tell"):
+        original = getattr(DemandFiles, name)
+
+        def note(files: DemandFiles, own: bytes, name: str = name, do: Any = original) -> Any:
+            done.append(name)
+            return do(files, own)
+
+        monkeypatch.setattr(DemandFiles, name, note)
+    with ExitStack() as stack:
+        process = await open_process(tmp_path, stack, rate, is_warming=is_warming)
+        await wait_for(lambda: bool(list(tmp_path.glob("demand-*"))))
+        for _ in range(20):  # small files, one after another
+            with process.bandwidth.open(HUB, lambda: not is_warming):
+                await asyncio.sleep(0.03)
+
+    assert ("exchange" in done) is reads
+    if not reads:
+        assert done.count("tell") <= 3
 
 
 async def test_a_dead_disk_stops_no_download(tmp_path: Path, tasks: Tasks) -> None:

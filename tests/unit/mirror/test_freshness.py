@@ -9,10 +9,11 @@ from registry.mirror import negative_cache
 from registry.mirror.freshness import Freshness, find_freshness
 from registry.mirror.negative_cache import NegativeCache
 from registry.settings.model import TagSettings
+from registry.settings.tables import read_table
 
 NOW = 1000.0
 ABSENT = ManifestUnknown("r", "t")
-TAGS = TagSettings.model_validate({"fresh_for": 60, "stale_for": 600, "immutable": [r"v\d+"]})
+TAGS = read_table(TagSettings, {"fresh_for": 60, "stale_for": 600, "immutable": [r"v\d+"]})
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Laws of keeping measurements: processes share them, and a catalog that refuses costs nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from registry.catalog.database import Database
 from registry.catalog.endpoints import EndpointCatalog
 from registry.errors import StoreError
 from registry.metrics.process_metrics import Metrics
+from registry.mirror import performance_recorder
 from registry.mirror.performance_recorder import PerformanceRecorder
 from registry.upstream.auth import Login
 from registry.upstream.endpoint import Endpoint
@@ -83,6 +85,28 @@ async def test_nothing_new_writes_nothing(
     monkeypatch.setattr(EndpointCatalog, "change", None)
 
     await recorder.exchange()
+
+
+async def test_who_has_nothing_to_do_reads_rarely(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was measured here is exchanged at the next time; else every fourth time is enough."""
+    recorder, own = watch(database)
+    turns, read_at = [0], []
+
+    async def sleep(_: float) -> None:
+        turns[0] += 1
+        if turns[0] == 6:
+            own.measured.note_right(7)
+        if turns[0] > 12:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(performance_recorder.asyncio, "sleep", sleep)
+    monkeypatch.setattr(recorder, "_read", lambda: read_at.append(turns[0]))
+    with pytest.raises(asyncio.CancelledError):
+        await recorder.keep_exchanging()
+
+    assert read_at == [4, 6, 10]
 
 
 async def test_a_refused_write_loses_nothing_here(

@@ -16,6 +16,7 @@ from registry.errors import StoreError, UpstreamUnreachable
 from registry.mirror import prefetch_schedule
 from registry.mirror.prefetch_schedule import LOCK, PrefetchSchedule, find_next
 from registry.settings.prefetch import PrefetchSettings
+from registry.settings.tables import read_table
 from registry.store.file_locks import ExclusiveLocks
 
 DAY = 86400.0
@@ -36,7 +37,7 @@ def at(text: str) -> float:
 
 
 def make(name: str = "nightly", **values: object) -> PrefetchSettings:
-    return PrefetchSettings.model_validate({"name": name, "images": ["redis:7"], **values})
+    return read_table(PrefetchSettings, {"name": name, "images": ["redis:7"], **values})
 
 
 NIGHTLY = make(at="02:30")

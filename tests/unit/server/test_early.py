@@ -6,21 +6,15 @@ import pytest
 
 from registry.store.data_folder import find_folder
 from registry.wiring.data_folder import open_data_folder
-from registry.wiring.early import EarlyWork
+from registry.wiring.early import check_catalog
 from tests.harness.filled_folder import make_settings
-
-
-def find_out(root: Path) -> bool | None:
-    with EarlyWork(root) as early:
-        pass
-    return early.sound
 
 
 def test_a_sound_catalog_is_sound(tmp_path: Path) -> None:
     """The start believes it, and does not read the catalog again."""
     open_data_folder(make_settings(tmp_path / "data"))
 
-    assert find_out(tmp_path / "data") is True
+    assert check_catalog(tmp_path / "data") is True
 
 
 def test_a_damaged_catalog_is_not(tmp_path: Path) -> None:
@@ -29,7 +23,7 @@ def test_a_damaged_catalog_is_not(tmp_path: Path) -> None:
     catalog = open_data_folder(settings).catalog
     catalog.write_bytes(b"this is no catalog at all")
 
-    sound = find_out(tmp_path / "data")
+    sound = check_catalog(tmp_path / "data")
 
     assert sound is False
     open_data_folder(settings, sound)
@@ -54,7 +48,7 @@ def test_no_data_folder_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "newer" / "LAYOUT").write_bytes(b"99")
     (tmp_path / "empty").mkdir()
 
-    assert [find_out(tmp_path / name) for name in ("missing", "empty", "newer")] == [None] * 3
+    assert [check_catalog(tmp_path / name) for name in ("missing", "empty", "newer")] == [None] * 3
     assert [*(tmp_path / "empty").iterdir()] == []
     assert not (tmp_path / "missing").exists()
 
@@ -65,5 +59,5 @@ def test_a_folder_without_a_catalog_gets_none(tmp_path: Path) -> None:
     for each in catalog.parent.glob("catalog.db*"):
         each.unlink()
 
-    assert find_out(tmp_path / "data") is None
+    assert check_catalog(tmp_path / "data") is None
     assert not find_folder(tmp_path / "data").catalog.exists()

@@ -7,6 +7,7 @@ import pytest
 from registry.errors import SettingsError
 from registry.server.tls import load_tls
 from registry.settings.model import ServerSettings
+from registry.settings.tables import read_table
 from registry.upstream.client import load_trust
 from tests.fakes.certificates import make_authority
 
@@ -19,7 +20,7 @@ def test_only_the_unreadable_file_is_named(tmp_path: Path, key: str) -> None:
     files[key] = str(tmp_path)
 
     with pytest.raises(SettingsError) as error:
-        load_tls(ServerSettings.model_validate(files))
+        load_tls(read_table(ServerSettings, files))
 
     why = f"server.{key}: {tmp_path} cannot be read (Is a directory)"
     assert str(error.value) == f"{why}; let the user that runs entrepot read it"

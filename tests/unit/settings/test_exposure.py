@@ -7,6 +7,7 @@ import pytest
 from registry.settings import exposure
 from registry.settings.exposure import list_exposed
 from registry.settings.model import Settings
+from registry.settings.tables import read_table
 
 
 @pytest.fixture
@@ -21,7 +22,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def load(site: Path) -> Settings:
-    return Settings.model_validate(
+    return read_table(
+        Settings,
         {
             "server": {"tls_cert": "c", "tls_key": str(site / "key")},
             "storage": {"path": site / "data"},
@@ -33,7 +35,7 @@ def load(site: Path) -> Settings:
                     "password_file": str(site / "password"),
                 }
             },
-        }
+        },
     )
 
 

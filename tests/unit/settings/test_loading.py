@@ -12,6 +12,7 @@ from registry.settings import places
 from registry.settings.loading import load_settings
 from registry.settings.model import Settings
 from registry.settings.places import find_config
+from registry.settings.tables import dump
 
 Load = Callable[..., Settings]
 
@@ -35,7 +36,7 @@ def load(folder: Path) -> Load:
 
 def forget_place(settings: Settings) -> dict[str, Any]:
     """Return the settings without the place of the data folder (test_places.py)."""
-    tables = settings.dump()
+    tables = dump(settings)
     tables["storage"]["path"] = "data"
     return tables
 
@@ -49,7 +50,7 @@ def write(path: str, text: str = "") -> Path:
 
 def test_no_file_means_the_defaults() -> None:
     """Without a file and variables the defaults apply."""
-    assert Settings().dump() == forget_place(load_settings(None, {}))
+    assert dump(Settings()) == forget_place(load_settings(None, {}))
 
 
 def test_which_file() -> None:
@@ -127,7 +128,7 @@ def test_service_variables_of_kubernetes_are_not_ours(load: Load) -> None:
         "PATH": "/bin",
     }
 
-    assert Settings().dump() == forget_place(load(**environ))
+    assert dump(Settings()) == forget_place(load(**environ))
 
 
 def test_table_of_a_builtin_upstream_is_merged(load: Load) -> None:
@@ -154,7 +155,7 @@ def test_password_comes_from_its_file(load: Load) -> None:
 
     settings = load('[upstreams."ghcr.io"]\nusername = "u"\npassword_file = "secret"')
 
-    assert settings.upstreams["ghcr.io"].password.get_secret_value() == "hunter2"
+    assert settings.upstreams["ghcr.io"].password.value == "hunter2"
 
 
 def test_shown_settings_load_again(load: Load) -> None:

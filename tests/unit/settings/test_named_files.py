@@ -6,6 +6,7 @@ import pytest
 
 from registry.errors import SettingsError
 from registry.settings.loading import load_settings
+from registry.settings.tables import dump
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_files_are_beside_the_settings(
             write(site / name / "secret", "secret")
     config = write(site / "etc" / "some.toml", text.replace("{}", "secret"))
 
-    tables = load_settings(config, {}).dump()
+    tables = dump(load_settings(config, {}))
 
     found = {**tables["server"], **tables["bundles"], **tables["upstreams"]["ghcr.io"]}[key]
     assert found in (expected.format(site=site), [expected.format(site=site)])

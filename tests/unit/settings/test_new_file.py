@@ -5,6 +5,7 @@ import json
 import os
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,8 @@ def run(site: Path, *words: str, **environ: str) -> Result:
 
 def forget_place(settings: Settings) -> Settings:
     """Return the settings with the default data folder, whose place depends on their file."""
-    storage = settings.storage.model_copy(update={"path": Settings().storage.path})
-    return settings.model_copy(update={"storage": storage})
+    storage = replace(settings.storage, path=Settings().storage.path)
+    return replace(settings, storage=storage)
 
 
 def list_values(text: str) -> list[str]:

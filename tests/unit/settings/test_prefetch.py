@@ -1,6 +1,7 @@
 """Laws of `[[prefetch]]` tables: what they may say, and what errors say."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ IMAGES = "images = ['redis:7']\n"
 def load(folder: Path, text: str, environ: dict[str, str] | None = None) -> list[dict[str, object]]:
     path = folder / "some.toml"
     path.write_text(text)
-    return [each.model_dump() for each in load_settings(path, environ or {}).prefetch]
+    return [asdict(each) for each in load_settings(path, environ or {}).prefetch]
 
 
 def test_a_table_is_read(tmp_path: Path) -> None:
