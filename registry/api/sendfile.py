@@ -130,7 +130,7 @@ async def _send_piece(
 async def _send_by_kernel(
     transport: asyncio.Transport, descriptor: int, start: int, stop: int, sent: SentBytes
 ) -> None:
-    with translate_errors(transport):
+    with _translate_errors(transport):
         if not transport.get_write_buffer_size():
             # Bytes that fit into the socket's buffer are sent at once: for a small range, the loop
             # takes longer to wait for the socket than the kernel takes to send.
@@ -171,19 +171,23 @@ async def _send_slice(
 
 
 @contextmanager
-def translate_errors(transport: asyncio.Transport) -> Iterator[None]:
-    """Raise ConnectionResetError if the client has left, and EOFError if the disk refuses a read.
+def _translate_errors(transport: asyncio.Transport) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise translate_error(transport, error) from error
+
+
+def translate_error(transport: asyncio.Transport, error: Exception) -> Exception:
+    """Return ConnectionResetError if the client has left, and EOFError if the disk refuses a read.
 
     A client has left if the loop says that the transport is closing, or the kernel says EPIPE,
     ETIMEDOUT, or that there is no way to it any more.
     """
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        is_lost = isinstance(error, ConnectionError) or getattr(error, "errno", 0) in LOST
-        if is_lost or transport.is_closing():
-            raise ConnectionResetError("the client has left") from error
-        raise EOFError(f"the file cannot be sent ({error})") from error
+    is_lost = isinstance(error, ConnectionError) or getattr(error, "errno", 0) in LOST
+    if is_lost or transport.is_closing():
+        return ConnectionResetError("the client has left")
+    return EOFError(f"the file cannot be sent ({error})")
 
 
 async def _send_by_reading(
