@@ -15,7 +15,7 @@ from registry.api.blob_answers import BlobAnswer
 from registry.api.connection import ClientConnection, drop_unsent
 from registry.api.repeated_answers import ResponseCache, SentAnswer
 from registry.api.repeated_blobs import Client, RepeatedBlob, Wanted
-from registry.api.socket_writing import find_socket
+from registry.api.socket_writing import allow_unsent, find_socket
 
 # Matches one whole request without a body. It does not match if a header could announce a body, or
 # if other bytes follow the request.
@@ -145,7 +145,9 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
         self._inner.head_began = None
         blob, wanted = found
         if self._target is None:
-            self._target = Client(self._transport, find_socket(self._transport), self._client)
+            connection = find_socket(self._transport)
+            allow_unsent(connection)
+            self._target = Client(self._transport, connection, self._client)
         answer = blob.begin(self._target, wanted)
         if answer is not None and answer.is_over:
             self._used_at = time.monotonic()

@@ -7,17 +7,17 @@ import asyncio
 import errno
 import os
 import socket
-import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from registry.api.socket_writing import Unwritten, find_socket
 from registry.tasks import in_thread
 
 _READ = 256 * 1024  # bytes per read where sendfile cannot be used
-_LEAST, _MOST = 4 * 1024 * 1024, 32 * 1024 * 1024  # bytes of one call of `loop.sendfile`
+_LEAST = 4 * 1024 * 1024  # bytes of one call of `loop.sendfile`
 # What the kernel says when there is no way to the client any more, besides `ConnectionError`.
 LOST = frozenset(
     {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENOTCONN}
@@ -131,22 +131,23 @@ async def _send_by_kernel(
     transport: asyncio.Transport, descriptor: int, start: int, stop: int, sent: SentBytes
 ) -> None:
     with _translate_errors(transport):
-        if not transport.get_write_buffer_size():
-            # Bytes that fit into the socket's buffer are sent at once: for a small range, the loop
-            # takes longer to wait for the socket than the kernel takes to send.
-            socket_ = transport.get_extra_info("socket")
-            with suppress(BlockingIOError):
-                count = os.sendfile(socket_.fileno(), descriptor, start, stop - start)
-                start += count
-                sent.add(count)
-        began, begin = time.monotonic(), start
-        while start < stop:
-            # As much as may take a second, so that the metrics count while a slow client reads, and
-            # a fast client is not delayed.
-            speed = (start - begin) / max(time.monotonic() - began, 0.001)
-            end = min(stop, start + min(max(_LEAST, int(speed)), _MOST))
+        if transport.get_write_buffer_size():
+            # The loop first sends what waits.
+            end = min(stop, start + _LEAST)
             await _send_slice(transport, descriptor, start, end, sent)
             start = end
+        connection = find_socket(transport)
+        unwritten = Unwritten(connection, b"", descriptor, start, stop, sent.add)
+        if unwritten.begin():
+            return
+        # As `loop.sendfile` does: the connection of a client that ends its side stays until then.
+        is_reading = transport.is_reading()
+        transport.pause_reading()
+        try:
+            await unwritten.finish()
+        finally:
+            if is_reading:
+                transport.resume_reading()
 
 
 async def _send_slice(

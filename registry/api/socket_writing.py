@@ -26,7 +26,7 @@ class Unwritten:
     descriptor: int
     start: int
     stop: int
-    note: Callable[[float], None]
+    note: Callable[[int], None] | Callable[[float], None]
     sent: int = 0
 
     def begin(self) -> bool:
@@ -40,7 +40,8 @@ class Unwritten:
         # woken half as often.
         flags = socket.MSG_MORE if self.start < self.stop else 0
         try:
-            self.head = self.head[self.connection.send(self.head, flags) :]
+            if self.head:
+                self.head = self.head[self.connection.send(self.head, flags) :]
         except BlockingIOError:
             return False
         return not self.head and self._write_file(self.connection.fileno())
@@ -105,12 +106,15 @@ class Unwritten:
 
 
 def find_socket(transport: asyncio.Transport) -> socket.socket:
-    """Return the socket of a transport, for `Unwritten`, and prepare it for that.
+    """Return the socket of a transport without TLS, for `Unwritten`; the transport closes it.
 
-    The wrapper that asyncio hands out has no `send`. The socket in it has no public name; the
-    transport closes it.
+    The wrapper that asyncio hands out has no `send`. The socket in it has no public name.
     """
     connection: socket.socket = transport.get_extra_info("socket")._sock
+    return connection
+
+
+def allow_unsent(connection: socket.socket) -> None:
+    """Let the kernel take `UNSENT` bytes before it has sent those before them."""
     with suppress(OSError):  # the client has left
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
-    return connection
