@@ -109,8 +109,7 @@ def prepare_lines(event: str, level: int, **fields: object) -> WriteLine:
     def write(times: int, /, **others: object) -> None:
         # The first byte of the encoded dictionary is its brace, which `begin` has already.
         line = begin + _encode_json(None, "", others | {"event": event, "level": name})[1:]
-        for _ in range(times):
-            write_line(line)
+        write_line(line, times)
 
     return write
 
@@ -139,21 +138,21 @@ class _Lines:
         )
         self._lock = threading.Lock()
 
-    def info(self, line: bytes) -> None:
+    def info(self, line: bytes, times: int = 1) -> None:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # a command, the supervisor, or a thread
-            self.error(line)
+            self.error(line, times)
             return
         with self._lock:
-            self._add(line)
+            self._add(line, times)
             if self._loop is not loop:
                 self._loop = loop
                 loop.call_soon(self._end_turn)
 
-    def error(self, line: bytes) -> None:
+    def error(self, line: bytes, times: int = 1) -> None:
         with self._lock:
-            self._add(line)
+            self._add(line, times)
             self._write()
 
     debug = info
@@ -164,11 +163,14 @@ class _Lines:
             self._loop = None
             self._write()
 
-    def _add(self, line: bytes) -> None:
-        if self._size + len(line) > ATOMIC:
-            self._write()
-        self._pending.append(line)
-        self._size += len(line)
+    def _add(self, line: bytes, times: int) -> None:
+        while times:
+            if self._size + len(line) > ATOMIC:
+                self._write()
+            count = min(times, max(1, (ATOMIC - self._size) // len(line)))
+            self._pending.append(line * count)
+            self._size += len(line) * count
+            times -= count
 
     def _write(self) -> None:
         unwritten = memoryview(b"".join(self._pending))

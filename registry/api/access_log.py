@@ -8,7 +8,7 @@ from functools import cache, partial
 from aiohttp import web
 
 from registry.logs import WriteLine, prepare_lines
-from registry.metrics.process_metrics import Metrics, observe_all
+from registry.metrics.process_metrics import Metrics, find_inc, observe_all
 
 CLIENT_CLOSED_REQUEST = 499  # what nginx logs for a client that did not wait for its answer
 SERVER_ERROR = 500  # status of aiohttp's answer when our code raises; aiohttp logs the error
@@ -47,13 +47,13 @@ class AccessLog:
 
     def __init__(self, metrics: Metrics) -> None:
         # The labels have few values, whatever clients send, so these caches stay small.
-        self._count = cache(metrics.requests.labels)
+        self._count = cache(lambda *labels: find_inc(metrics.requests.labels(*labels)))
         self._time = cache(metrics.request_seconds.labels)
-        self._sent = cache(metrics.sent_bytes.labels)
+        self.find_sent = cache(lambda origin: find_inc(metrics.sent_bytes.labels(origin)))
 
     def count_sent(self, origin: str, count: int) -> None:
         """Count bytes of a body that is being sent; `origin` is the cache status."""
-        self._sent(origin).inc(count)
+        self.find_sent(origin)(count)
 
     def write_refusal(self, client: str | None, response: web.Response, why: str) -> None:
         """Log and count the answer to bytes that are not a request, and that are not logged."""
@@ -85,9 +85,9 @@ class AccessLog:
         is_error = entry.failure and entry.status >= SERVER_ERROR
         return AnswerLog(
             prepare_lines("request", logging.WARNING if is_error else logging.INFO, **fields),
-            self._count(entry.kind, str(entry.status), entry.origin).inc,
+            self._count(entry.kind, str(entry.status), entry.origin),
             partial(observe_all, self._time(entry.kind)),
-            None if entry.is_counted else self._sent(entry.origin).inc,
+            None if entry.is_counted else self.find_sent(entry.origin),
         )
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, closing
-from functools import partial
 
 from aiohttp import HttpVersion11, web
 
@@ -50,7 +49,7 @@ async def answer_blob(
             is_growing = isinstance(blob, DownloadingBlob)
             await send_body(request, response, pieces, sent, is_growing=is_growing)
             if isinstance(blob, StoredBlob) and blob.origin is blobs.stored:
-                notes.reopen = partial(blobs.reopen, repository, digest)
+                notes.kept = blobs.keep(repository, digest)
         except ConnectionError:
             notes.has_client_left = True
         except (EntrepotError, EOFError) as error:

@@ -14,10 +14,10 @@ from registry.api.access_log import CLIENT_CLOSED_REQUEST, SERVER_ERROR, AccessE
 from registry.api.headers import ORIGIN, add_common_headers
 from registry.api.paths import split_target
 from registry.api.repeated_answers import SentAnswer
-from registry.api.repeated_blobs import Reopen
 from registry.api.replaying_protocol import ReplayingProtocol
 from registry.api.sendfile import SentBytes
 from registry.errors import EntrepotError
+from registry.mirror.kept_blobs import KeptBlob
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Notes:
     `has_client_left` says that the client did not wait for the whole body. `count_sent` gets the
     cache status of that answer, and each number of bytes as they are sent.
     `is_current` gets the address of a client, and returns whether the same request would get the
-    same answer at that moment. It is None if the handler cannot know that. `reopen` opens the
+    same answer at that moment. It is None if the handler cannot know that. `kept` opens the
     stored blob that was sent, or of which a part was sent, for the same request again.
     """
 
@@ -47,7 +47,7 @@ class Notes:
     sent: SentBytes | None = None
     has_client_left: bool = False
     is_current: Callable[[str | None], bool] | None = None
-    reopen: Reopen | None = None
+    kept: KeptBlob | None = None
 
     def begin(self, response: web.StreamResponse) -> SentBytes:
         """Note an answer that the handler is about to send; return the counter for its body."""
@@ -97,7 +97,7 @@ class Middleware:
             self._access_log.write(entry, request.remote, time.monotonic() - began)
         if not response.prepared:
             add_common_headers(response.headers, notes.namespace)
-        _report_when_sent(request, SentAnswer(response, entry, notes.is_current, notes.reopen))
+        _report_when_sent(request, SentAnswer(response, entry, notes.is_current, notes.kept))
         return response
 
 

@@ -7,31 +7,22 @@ each time, by the same rule as for any other request.
 
 import asyncio
 import re
+import socket
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
 
-from registry.api.access_log import (
-    CLIENT_CLOSED_REQUEST,
-    AccessEntry,
-    AccessLog,
-    AnswerLog,
-    cut_path,
-)
-from registry.api.multipart import content_range
+from registry.api.access_log import AccessEntry, AccessLog, cut_path
+from registry.api.blob_answers import AnswerNotes, BlobAnswer
 from registry.api.response_heads import BEFORE_DATE, Date, write_head
-from registry.api.sendfile import SentBytes
-from registry.api.socket_writing import write_slice
+from registry.api.socket_writing import Unwritten
 from registry.errors import EntrepotError
 from registry.logs import get_logger
-from registry.mirror.blob_bodies import StoredBlob
-from registry.oci.byte_ranges import Span
+from registry.mirror.kept_blobs import KeptBlob, OpenBlob
 
 MOST = 500  # requests that are remembered; each takes 5 to 10 KiB
 # The header of one range that begins at a certain byte; other ranges are left to aiohttp.
@@ -39,8 +30,15 @@ _RANGE = re.compile(rb"\r\nRange: ?bytes=([0-9]{1,19})-([0-9]{0,19})\r\n", re.IG
 _VALUE = "\0"  # stands in a head for a value that changes; no header may have this character
 
 Wanted = tuple[bytes, bytes]  # the digits of a range: its first byte, and its last one, if given
-# Opens a blob for a client, if it is stored and may be sent without asking anybody.
-Reopen = Callable[[], Awaitable[StoredBlob | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who gets an answer; `connection` is the socket of the transport, which has no TLS."""
+
+    transport: asyncio.Transport
+    connection: socket.socket
+    address: str | None
 
 
 @dataclass(slots=True)
@@ -52,66 +50,58 @@ class RepeatedBlob:
     """
 
     head: list[bytes]
-    entry: AccessEntry
-    reopen: Reopen
+    kept: KeptBlob
     date: Date
-    access_log: AccessLog
-    log: AnswerLog
-    note_begin: Callable[..., None]  # writes the line for a terminal, as in `routes.py`
-    count_sent: Callable[[int], None] = field(init=False)
+    notes: AnswerNotes
 
-    def __post_init__(self) -> None:
-        self.count_sent = partial(self.access_log.count_sent, self.entry.origin)
+    def begin(self, client: Client, wanted: Wanted | None) -> BlobAnswer | None:
+        """Begin to send the blob, or the part of it that is `wanted`, if the blob is open.
 
-    async def send(
-        self, transport: asyncio.Transport, wanted: Wanted | None, client: str | None
-    ) -> bool:
-        """Send the blob, or the part of it that is `wanted`, and log the answer.
-
-        Returns false if nothing was sent, as aiohttp has to answer: the blob is not stored any
-        more, or may not be sent, or does not have that part, or is not one local file.
+        Returns None if it is not; then `open` has to be called.
         """
         began = time.monotonic()
         try:
-            blob = await self.reopen()
+            opened = self.kept.take()
         except EntrepotError:
-            return False
-        if blob is None:
-            return False
-        with closing(blob):
-            span = _choose(wanted, blob.size)
-            place = None if span is None else blob.find_place(span)
-            if span is None or place is None or transport.is_closing():
-                return False
-            self.note_begin(client=client)
-            sent, log = SentBytes(self.count_sent), self.log
-            try:
-                await write_slice(transport, self._write_head(span, blob.size), place, sent)
-            except ConnectionError:
-                log = self._change_log(status=CLIENT_CLOSED_REQUEST, size=blob.size)
-                transport.abort()
-            except asyncio.CancelledError:
-                log = self._change_log(status=CLIENT_CLOSED_REQUEST, size=blob.size)
-                raise
-            except EOFError as error:
-                log = self._change_log(failure=str(error))
-                transport.abort()  # the client sees that the body is incomplete
-            finally:
-                log.add(client, [time.monotonic() - began], sent.count)
-        return True
+            return None
+        return None if opened is None else self._begin(client, wanted, opened, began)
 
-    def _write_head(self, span: Span, size: int) -> bytes:
+    async def open(self, client: Client, wanted: Wanted | None) -> BlobAnswer | None:
+        """Open the blob, and begin to send it, or the part of it that is `wanted`.
+
+        Returns None if nothing was sent, as aiohttp has to answer: the blob is not stored any more,
+        or may not be sent, or does not have that part, or is not one local file.
+        """
+        began = time.monotonic()
+        try:
+            opened = await self.kept.open(keep=wanted is not None)
+        except EntrepotError:
+            return None
+        return None if opened is None else self._begin(client, wanted, opened, began)
+
+    def _begin(
+        self, client: Client, wanted: Wanted | None, opened: OpenBlob, began: float
+    ) -> BlobAnswer | None:
+        size = opened.blob.size
+        start, stop = _choose(wanted, size)
+        place = opened.blob.find_place(start, stop)
+        if start > stop or place is None or client.transport.is_closing():
+            opened.release()
+            return None
+        self.notes.begin(client=client.address)
+        head = self._write_head(start, stop, size)
+        unwritten = Unwritten(client.connection, head, *place, self.notes.count_sent)
+        answer = BlobAnswer(client.transport, client.address, opened, unwritten, self.notes, began)
+        answer.begin()
+        return answer
+
+    def _write_head(self, start: int, stop: int, size: int) -> bytes:
         begin, *rest = self.head
         if rest:
             about, end = rest
-            length = str(span.length).encode()
-            begin = b"".join((begin, content_range(span, size).encode(), about, length, end))
+            content_range = b"bytes %d-%d/%d" % (start, stop - 1, size)
+            begin = b"".join((begin, content_range, about, b"%d" % (stop - start), end))
         return b"".join((begin, BEFORE_DATE, self.date.write(), b"\r\n\r\n"))
-
-    def _change_log(self, *, status: int = 0, size: int = 0, failure: str = "") -> AnswerLog:
-        entry = self.entry
-        changed = replace(entry, status=status or entry.status, size=size, failure=failure)
-        return self.access_log.prepare(changed)
 
 
 class RepeatedBlobs:
@@ -138,7 +128,7 @@ class RepeatedBlobs:
         return blob, wanted
 
     def remember(
-        self, request: bytes, response: web.StreamResponse, entry: AccessEntry, reopen: Reopen
+        self, request: bytes, response: web.StreamResponse, entry: AccessEntry, kept: KeptBlob
     ) -> None:
         """Remember the answer to these bytes, if all of it was sent, and it was no other part."""
         key, wanted = _split(request)
@@ -147,12 +137,10 @@ class RepeatedBlobs:
             return
         changed = {"Content-Range": _VALUE, "Content-Length": _VALUE} if wanted else {}
         head = write_head(response, changed).split(_VALUE.encode())
-        log = self._access_log.prepare(entry)
         path, repository = cut_path(entry.path), entry.repository
         note_begin = partial(self._log.debug, "request began", repository=repository, path=path)
-        self._blobs[key] = RepeatedBlob(
-            head, entry, reopen, self._date, self._access_log, log, note_begin
-        )
+        notes = AnswerNotes(self._access_log, entry, note_begin)
+        self._blobs[key] = RepeatedBlob(head, kept, self._date, notes)
         self._blobs.move_to_end(key)
         while len(self._blobs) > self._most:
             self._blobs.popitem(last=False)
@@ -166,14 +154,14 @@ def _split(request: bytes) -> tuple[tuple[bytes, bool], Wanted | None]:
     return key, (found[1], found[2])
 
 
-def _choose(wanted: Wanted | None, size: int) -> Span | None:
-    """Return the part that is asked for; None if there is no such part. Pure.
+def _choose(wanted: Wanted | None, size: int) -> tuple[int, int]:
+    """Return the part that is asked for: from, to; `to` is less if there is no such part. Pure.
 
     As in `parse_range`, a part that goes beyond the end of the blob ends there.
     """
     if wanted is None:
-        return Span(0, size)
+        return 0, size
     first, last = wanted
     start = int(first)
     stop = min(int(last) + 1, size) if last else size
-    return Span(start, stop) if start < stop else None
+    return (start, stop) if start < stop else (1, 0)

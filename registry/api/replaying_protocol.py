@@ -11,9 +11,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
+from registry.api.blob_answers import BlobAnswer
 from registry.api.connection import ClientConnection, drop_unsent
 from registry.api.repeated_answers import ResponseCache, SentAnswer
-from registry.api.repeated_blobs import RepeatedBlob, Wanted
+from registry.api.repeated_blobs import Client, RepeatedBlob, Wanted
+from registry.api.socket_writing import allow_unsent, find_socket
 
 # Matches one whole request without a body. It does not match if a header could announce a body, or
 # if other bytes follow the request.
@@ -61,6 +63,8 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
         self._sending: asyncio.Task[None] | None = None  # sends a blob without `inner`
         self._waiting = b""  # what the client has sent meanwhile
         self._has_eof = False  # the client has ended its side meanwhile
+        self._has_tls = False
+        self._target: Client | None = None  # for blobs that are sent without `inner`
         self.is_connected = False  # false until a TLS handshake has succeeded
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -68,6 +72,7 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
         self.is_connected = True
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
+        self._has_tls = transport.get_extra_info("sslcontext") is not None
         self._client = str(peer[0]) if isinstance(peer, tuple) else None
         self._inner = self._make_inner()
         self._inner.connection_made(transport)
@@ -138,7 +143,17 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
         if found is None or not self._is_free():
             return False
         self._inner.head_began = None
-        self._sending = asyncio.create_task(self._send_blob(data, *found))
+        blob, wanted = found
+        if self._target is None:
+            connection = find_socket(self._transport)
+            allow_unsent(connection)
+            self._target = Client(self._transport, connection, self._client)
+        answer = blob.begin(self._target, wanted)
+        if answer is not None and answer.is_over:
+            self._used_at = time.monotonic()
+            return True
+        sending = self._send_blob(data, self._target, blob, wanted, answer)
+        self._sending = asyncio.create_task(sending)
         self._inner.repeating = self._sending
         return True
 
@@ -146,20 +161,32 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
         """Whether bytes can be written into the socket itself, and the connection will stay."""
         transport = self._transport
         is_used = transport.is_closing() or transport.get_write_buffer_size() > 0
-        has_tls = transport.get_extra_info("sslcontext") is not None
-        return not (is_used or has_tls or self._inner.is_ending)
+        return not (is_used or self._has_tls or self._inner.is_ending)
 
-    async def _send_blob(self, data: bytes, blob: RepeatedBlob, wanted: Wanted | None) -> None:
-        """Send a blob, or let `inner` answer; then go on with what the client has sent since."""
+    async def _send_blob(
+        self,
+        data: bytes,
+        target: Client,
+        blob: RepeatedBlob,
+        wanted: Wanted | None,
+        answer: BlobAnswer | None,
+    ) -> None:
+        """Send a blob, or let `inner` answer; then go on with what the client has sent since.
+
+        `answer` is None if the blob has to be opened first.
+        """
         try:
-            is_sent = await blob.send(self._transport, wanted, self._client)
+            if answer is None:
+                answer = await blob.open(target, wanted)
+            if answer is not None:
+                await answer.finish()
         except BaseException:
             self._transport.abort()
             raise
         finally:
             self._sending = self._inner.repeating = None
             self._used_at = time.monotonic()
-        if not is_sent:
+        if answer is None:
             self._give(data)
         waiting, self._waiting = self._waiting, b""
         if waiting:
@@ -221,7 +248,7 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
     def cut(self) -> None:
         """End a connection whose answer is being sent; its client gets no more of it."""
         drop_unsent(self.kernel_socket)
-        if self._transport.get_extra_info("sslcontext") is not None or self.kernel_socket is None:
+        if self._has_tls or self.kernel_socket is None:
             self._transport.abort()
             return
         # Not `abort`: if the loop is in `sendfile`, it would keep watching the closed descriptor.

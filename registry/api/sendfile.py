@@ -7,17 +7,17 @@ import asyncio
 import errno
 import os
 import socket
-import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from registry.api.socket_writing import Unwritten, find_socket
 from registry.tasks import in_thread
 
 _READ = 256 * 1024  # bytes per read where sendfile cannot be used
-_LEAST, _MOST = 4 * 1024 * 1024, 32 * 1024 * 1024  # bytes of one call of `loop.sendfile`
+_LEAST = 4 * 1024 * 1024  # bytes of one call of `loop.sendfile`
 # What the kernel says when there is no way to the client any more, besides `ConnectionError`.
 LOST = frozenset(
     {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENOTCONN}
@@ -130,23 +130,24 @@ async def _send_piece(
 async def _send_by_kernel(
     transport: asyncio.Transport, descriptor: int, start: int, stop: int, sent: SentBytes
 ) -> None:
-    with translate_errors(transport):
-        if not transport.get_write_buffer_size():
-            # Bytes that fit into the socket's buffer are sent at once: for a small range, the loop
-            # takes longer to wait for the socket than the kernel takes to send.
-            socket_ = transport.get_extra_info("socket")
-            with suppress(BlockingIOError):
-                count = os.sendfile(socket_.fileno(), descriptor, start, stop - start)
-                start += count
-                sent.add(count)
-        began, begin = time.monotonic(), start
-        while start < stop:
-            # As much as may take a second, so that the metrics count while a slow client reads, and
-            # a fast client is not delayed.
-            speed = (start - begin) / max(time.monotonic() - began, 0.001)
-            end = min(stop, start + min(max(_LEAST, int(speed)), _MOST))
+    with _translate_errors(transport):
+        if transport.get_write_buffer_size():
+            # The loop first sends what waits.
+            end = min(stop, start + _LEAST)
             await _send_slice(transport, descriptor, start, end, sent)
             start = end
+        connection = find_socket(transport)
+        unwritten = Unwritten(connection, b"", descriptor, start, stop, sent.add)
+        if unwritten.begin():
+            return
+        # As `loop.sendfile` does: the connection of a client that ends its side stays until then.
+        is_reading = transport.is_reading()
+        transport.pause_reading()
+        try:
+            await unwritten.finish()
+        finally:
+            if is_reading:
+                transport.resume_reading()
 
 
 async def _send_slice(
@@ -171,19 +172,23 @@ async def _send_slice(
 
 
 @contextmanager
-def translate_errors(transport: asyncio.Transport) -> Iterator[None]:
-    """Raise ConnectionResetError if the client has left, and EOFError if the disk refuses a read.
+def _translate_errors(transport: asyncio.Transport) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise translate_error(transport, error) from error
+
+
+def translate_error(transport: asyncio.Transport, error: Exception) -> Exception:
+    """Return ConnectionResetError if the client has left, and EOFError if the disk refuses a read.
 
     A client has left if the loop says that the transport is closing, or the kernel says EPIPE,
     ETIMEDOUT, or that there is no way to it any more.
     """
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        is_lost = isinstance(error, ConnectionError) or getattr(error, "errno", 0) in LOST
-        if is_lost or transport.is_closing():
-            raise ConnectionResetError("the client has left") from error
-        raise EOFError(f"the file cannot be sent ({error})") from error
+    is_lost = isinstance(error, ConnectionError) or getattr(error, "errno", 0) in LOST
+    if is_lost or transport.is_closing():
+        return ConnectionResetError("the client has left")
+    return EOFError(f"the file cannot be sent ({error})")
 
 
 async def _send_by_reading(

@@ -3,98 +3,118 @@
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from registry.api.sendfile import SentBytes, translate_errors
-
 _MOST = 4 * 1024 * 1024  # bytes of one call of `sendfile`, so that other clients get their turn
+# Bytes of a part that the kernel takes before it has sent those before them. Then most parts need
+# one call. For other answers it takes less (`server/listener.py`), as it needs memory for them.
+UNSENT = 1024 * 1024
 
 
 @dataclass(slots=True)
-class _Rest:
-    """What was not written yet: bytes, and then the bytes of a file from `start` to `stop`."""
+class Unwritten:
+    """What was not written yet: bytes, and then the bytes of a file from `start` to `stop`.
 
+    `sent` is how many bytes of the file were written; `note` gets them when `begin` and `finish`
+    end, and while a slow client reads.
+    """
+
+    connection: socket.socket
     head: bytes
     descriptor: int
     start: int
     stop: int
-    sent: SentBytes
+    note: Callable[[int], None] | Callable[[float], None]
+    sent: int = 0
 
-    def write(self, target: int) -> bool:
-        """Write as much as the socket `target` takes now; return whether all is written.
+    def begin(self) -> bool:
+        """Write the head and as much of the file as the socket takes; return whether that is all.
 
         Raises:
             OSError: the client has left, or the disk refuses to read.
             EOFError: the file is too short.
         """
+        # Head and body share packets. A large body then takes half the CPU time, and the client is
+        # woken half as often.
+        flags = socket.MSG_MORE if self.start < self.stop else 0
         try:
-            while self.head:
-                self.head = self.head[os.write(target, self.head) :]
-            if self.start < self.stop:
-                length = min(self.stop - self.start, _MOST)
-                count = os.sendfile(target, self.descriptor, self.start, length)
-                if not count:
-                    raise EOFError("the file ended early")
-                self.start += count
-                self.sent.add(count)
+            if self.head:
+                self.head = self.head[self.connection.send(self.head, flags) :]
         except BlockingIOError:
             return False
-        return self.start == self.stop
+        return not self.head and self._write_file(self.connection.fileno())
 
+    async def finish(self) -> None:
+        """Write the rest, some time after `begin`.
 
-async def write_slice(
-    transport: asyncio.Transport, head: bytes, place: tuple[int, int, int], sent: SentBytes
-) -> None:
-    """Write `head`, and then a slice of a file (descriptor, start, stop); count it in `sent`.
+        If the transport is cut meanwhile, cancel this, or shut the socket down.
 
-    The transport must have nothing to write, and no TLS. If it is cut, the caller has to be
-    cancelled, or the socket be shut down.
+        Raises:
+            OSError, EOFError: as for `begin`.
+        """
+        # A fast client has nearly always read enough by now. To watch the socket takes as long as
+        # all other steps for a small part.
+        if not self._write(self.connection.fileno()):
+            await self._watch()
 
-    Raises:
-        ConnectionError: the client has left.
-        EOFError: the file is too short, or cannot be read; the connection must be cut.
-    """
-    connection = transport.get_extra_info("socket")
-    rest = _Rest(head, *place, sent)
-    _cork(connection, is_corked=True)
-    try:
-        with translate_errors(transport):
-            if not rest.write(connection.fileno()):
-                # Until the next turn of the loop, a fast client has nearly always read enough. To
-                # watch the socket takes as long as all other steps for a small part.
-                await asyncio.sleep(0)
-                if not rest.write(connection.fileno()):
-                    await _write_rest(connection.fileno(), rest)
-    finally:
-        _cork(connection, is_corked=False)
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        # The loop lets nobody but its transport watch the transport's descriptor. And a descriptor
+        # of our own stays that of this client until we close it.
+        watched = os.dup(self.connection.fileno())
+        written = loop.create_future()
+        loop.add_writer(watched, self._go_on, watched, written)
+        try:
+            await written
+        finally:
+            loop.remove_writer(watched)
+            os.close(watched)
 
-
-async def _write_rest(target: int, rest: _Rest) -> None:
-    loop = asyncio.get_running_loop()
-    written = loop.create_future()
-    # The loop lets nobody but its transport watch the transport's descriptor. And a descriptor of
-    # our own stays that of this client until we close it.
-    watched = os.dup(target)
-
-    def go_on() -> None:
+    def _go_on(self, watched: int, written: asyncio.Future[None]) -> None:
         if written.done():
             return
         try:
-            if rest.write(watched):
+            if self._write(watched):
                 written.set_result(None)
         except (OSError, EOFError) as error:
             written.set_exception(error)
 
-    loop.add_writer(watched, go_on)
-    try:
-        await written
-    finally:
-        loop.remove_writer(watched)
-        os.close(watched)
+    def _write(self, target: int) -> bool:
+        try:
+            while self.head:
+                self.head = self.head[os.write(target, self.head) :]
+        except BlockingIOError:
+            return False
+        return self._write_file(target)
+
+    def _write_file(self, target: int) -> bool:
+        if self.start == self.stop:
+            return True
+        try:
+            length = min(self.stop - self.start, _MOST)
+            count = os.sendfile(target, self.descriptor, self.start, length)
+        except BlockingIOError:
+            return False
+        if not count:
+            raise EOFError("the file ended early")
+        self.start += count
+        self.sent += count
+        self.note(count)
+        return self.start == self.stop
 
 
-def _cork(connection: socket.socket, *, is_corked: bool) -> None:
-    """Make the kernel send only full packets, so that head and body share them (`TCP_CORK`)."""
+def find_socket(transport: asyncio.Transport) -> socket.socket:
+    """Return the socket of a transport without TLS, for `Unwritten`; the transport closes it.
+
+    The wrapper that asyncio hands out has no `send`. The socket in it has no public name.
+    """
+    connection: socket.socket = transport.get_extra_info("socket")._sock
+    return connection
+
+
+def allow_unsent(connection: socket.socket) -> None:
+    """Let the kernel take `UNSENT` bytes before it has sent those before them."""
     with suppress(OSError):  # the client has left
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, is_corked)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)

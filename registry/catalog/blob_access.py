@@ -46,6 +46,7 @@ class BlobAccessCatalog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.read_version = database.read_version
 
     async def find(self, repository: Repository, digest: Digest) -> BlobAccess | None:
         """Return the permission of `repository` to serve a blob, with its size; None without one.

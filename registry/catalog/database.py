@@ -106,6 +106,15 @@ class Database:
         except sqlite3.Error as error:
             raise self._translate(error) from error
 
+    def read_version(self) -> int:
+        """Return a number that is another one after any commit, of whatever process.
+
+        Raises:
+            StoreError: SQLite reported an error.
+        """
+        version: int = self.read("PRAGMA data_version")[0][0]
+        return version
+
     async def survey(self, read: Callable[[sqlite3.Connection], T]) -> T:
         """Run `read`, which reads many rows, on a snapshot of the catalog.
 

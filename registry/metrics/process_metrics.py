@@ -8,12 +8,14 @@ This package relies on these facts of prometheus_client (0.26.0; tests/unit/test
 `prometheus_client.metrics` reads `values.ValueClass` anew for each metric and each new combination
 of labels, with the arguments of `values.MutexValue`; `mmap_dict` writes the files that
 `MultiProcessCollector(registry, path)` adds up; the name of a file is `<kind>_<number>.db`. A value
-that is in a file already goes on from there. A `Histogram` has `_sum`, `_buckets`, `_upper_bounds`.
+that is in a file already goes on from there. A `Histogram` has `_sum`, `_buckets`, `_upper_bounds`,
+a `Counter` has `_value`. A `MmapedDict` has the places of its values in `_positions`, and the
+mapped file in `_m`, which is another one after the file has grown.
 """
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,9 +175,18 @@ class Metrics:
 def observe_all(histogram: Histogram, amounts: Sequence[float]) -> None:
     """Observe many amounts, which takes as long as one if they are in the same bucket."""
     histogram._sum.inc(sum(amounts))
-    numbers = [bisect_left(histogram._upper_bounds, each) for each in amounts]
-    for number in set(numbers):
-        histogram._buckets[number].inc(numbers.count(number))
+    numbers: dict[int, int] = {}
+    for each in amounts:
+        number = bisect_left(histogram._upper_bounds, each)
+        numbers[number] = numbers.get(number, 0) + 1
+    for number, count in numbers.items():
+        histogram._buckets[number].inc(count)
+
+
+def find_inc(counter: Counter) -> Callable[[float], None]:
+    """Return the `inc` of a counter with labels, without its checks of labels and amount."""
+    inc: Callable[[float], None] = counter._value.inc
+    return inc
 
 
 @dataclass(frozen=True, slots=True)

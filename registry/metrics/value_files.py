@@ -3,6 +3,7 @@
 import fcntl
 import itertools
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
 KINDS = ("counter", "histogram", "gauge_mostrecent")  # each process has one file for each kind
+_PAIR = struct.Struct("dd")  # a value and its time, as in prometheus_client
 FILE_SIZE = 128 * 1024  # bytes of one file; all values together take much less
 
 
@@ -97,9 +99,13 @@ def _make_value_class(files: dict[str, Any]) -> type:
             self._file = files[f"{kind}_{multiprocess_mode}" if kind == "gauge" else kind]
             self._key = mmap_key(*key)  # metric, name, labels, their values, help text
             self._value: float = self._file.read_value(self._key)[0]
+            begin = self._file._positions[self._key]
+            self._place = slice(begin, begin + _PAIR.size)
 
         def inc(self, amount: float) -> None:
-            self.set(self._value + amount)
+            # As `write_value` does, in one call instead of four: each answer counts five values.
+            self._value = value = self._value + amount
+            self._file._m[self._place] = _PAIR.pack(value, 0.0)
 
         def set(self, value: float, timestamp: float | None = None) -> None:
             self._value = value

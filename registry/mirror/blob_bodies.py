@@ -34,11 +34,14 @@ class StoredBlob:
         """The size in bytes."""
         return self.body.size
 
-    def find_place(self, span: Span) -> tuple[int, int, int] | None:
+    def find_place(self, start: int, stop: int) -> tuple[int, int, int] | None:
         """Return the descriptor and the range of these bytes; None if no one file has all."""
-        if not isinstance(self.body, FileBody):
+        body = self.body
+        if not isinstance(body, FileBody):
             return None
-        places = list(self.body.slices(span.start, span.stop))
+        if body.rest is None:
+            return body.descriptor, body.start + start, body.start + stop
+        places = list(body.slices(start, stop))
         return places[0] if len(places) == 1 else None
 
     async def pieces(

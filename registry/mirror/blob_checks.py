@@ -45,6 +45,7 @@ class BlobChecks:
     ) -> None:
         self._sources = sources
         self._catalog = catalog
+        self.read_version = catalog.read_version
         self._missing = missing
         self._tasks = tasks
         self._waits = waits

@@ -20,6 +20,7 @@ from registry.mirror.deliveries import Deliveries
 from registry.mirror.download import Download
 from registry.mirror.download_request import DownloadRequest
 from registry.mirror.downloads import Downloads
+from registry.mirror.kept_blobs import KeptBlob
 from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST, Descriptor
 from registry.oci.names import Repository
@@ -55,6 +56,7 @@ class Blobs:
         self._deliveries = deliveries
         self._pulls = pulls
         self._metrics = metrics
+        self._kept: set[KeptBlob] = set()
 
     async def is_here(self, repository: Repository, digest: Digest) -> bool:
         """Whether the blob is stored, and may be used for this repository without a proof."""
@@ -129,6 +131,11 @@ class Blobs:
             return None
         self._pulls.note_blob(repository, digest)
         return StoredBlob(body, self.stored)
+
+    def keep(self, repository: Repository, digest: Digest) -> KeptBlob:
+        """Return what opens a blob for further requests, as `reopen` does."""
+        open_blob = partial(self.reopen, repository, digest)
+        return KeptBlob(open_blob, self._checks.read_version, self._kept)
 
     async def fetch(self, repository: Repository, descriptor: Descriptor) -> bool:
         """Download a blob into the store; return false if it was already stored.

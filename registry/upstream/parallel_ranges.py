@@ -8,11 +8,11 @@ records 0007, 0012 and 0032).
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 
 from registry.oci.byte_ranges import Span
-from registry.upstream.contract import BlobDownload, Chunk
+from registry.upstream.contract import BlobDownload, Chunk, Incoming
 from registry.upstream.download_budget import Turn
 from registry.upstream.range_fetch import ALONE, SMALLEST, Note, RangeFetch
 from registry.upstream.range_schedule import LARGEST, LEAST
@@ -146,9 +146,11 @@ class _AloneReading:
                     break
                 if isinstance(chunk, bytes):
                     chunk = self._receive(chunk, speed)
-                    yield chunk
+                    with speed.pause():
+                        yield chunk
                 else:  # nobody else brings bytes now, so that all of these are wanted
-                    yield chunk
+                    with speed.pause(chunk):
+                        yield chunk
                     speed.note(len(chunk), self._download.endpoint)
                     self._count(len(chunk))
                 if self._segment is not None and self._segment.is_ended_early:
@@ -220,10 +222,15 @@ async def _read_next(chunks: AsyncGenerator[Chunk, None], within: float | None) 
 
 
 class _Speed:
-    """Measures the speed of one connection from its first bytes on."""
+    """Measures the speed of one connection from its first bytes on.
+
+    The time in which others hash and write does not count: if that is slow, since the machine has
+    much else to do, further connections would only take more of its time.
+    """
 
     def __init__(self) -> None:
         self._clock = asyncio.get_running_loop().time
+        self._paused = 0.0  # seconds that do not count
         self._began: float | None = None
         self._count = 0
         self._origin = ""
@@ -238,17 +245,31 @@ class _Speed:
         if self._began is None or origin != self._origin:
             # The first bytes may have been buffered, so they do not show the speed of the link.
             self._began, self._count, self._origin = self._clock(), 0, origin
+            self._paused = 0.0
         else:
             self._count += count
+
+    @contextmanager
+    def pause(self, incoming: Incoming | None = None) -> Iterator[None]:
+        """Do not count the time of a `with` block, except that in which a thread has received."""
+        paused_at = self._clock()
+        try:
+            yield
+        finally:
+            waited = 0.0 if incoming is None else incoming.waited
+            self._paused += max(0.0, self._clock() - paused_at - waited)
 
     def is_slow(self, *, after: float = 0.0) -> bool:
         """Whether more connections might be faster; false in the first `after` seconds."""
         if self._began is None:
             return False
-        elapsed = self._clock() - self._began
+        elapsed = self._measure_time()
         return elapsed >= after and self._count < FAST * elapsed
 
     def measure(self) -> float:
         """Return how many bytes have come in a second."""
-        elapsed = 0.0 if self._began is None else self._clock() - self._began
+        elapsed = self._measure_time()
         return self._count / elapsed if elapsed else 0.0
+
+    def _measure_time(self) -> float:
+        return 0.0 if self._began is None else self._clock() - self._began - self._paused

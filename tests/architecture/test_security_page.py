@@ -11,7 +11,7 @@ from types import MappingProxyType
 import pytest
 from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 
-from registry.api import connection
+from registry.api import connection, socket_writing
 from registry.catalog import upstream_lists
 from registry.mirror import question_limit
 from registry.oci import byte_ranges, manifest
@@ -160,6 +160,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "time in which a client accepts nothing of its answer (`send_timeout`) | 60 s | the connection is cut, and the kernel drops what it keeps for it | cut (`stalled`)": "unit/server/test_connections.py::test_who_does_not_read_is_cut",
         "bytes a second that a client accepts (`min_send_rate`) | 1 KiB/s on average over `send_timeout` | the same | cut (`too slow`)": "unit/server/test_connections.py::test_who_reads_slowly_is_not_cut unit/server/test_limits.py::test_progress_is_judged",
         "unsent bytes in the kernel for one connection | 256 KiB behind what is on its way | the worker waits for this client only": "unit/server/test_connections.py::test_the_kernel_has_limits_too integration/test_downloads_readers.py::test_a_slow_reader_delays_nobody",
+        "the same, of stored blobs that are sent again without TLS: pages of their files | 1,024 KiB behind what is on its way | the worker waits for this client only": "unit/api/test_repeated_blobs.py::test_the_kernel_takes_more_of_a_file",
         "requests that are read before the answers to earlier ones | 32 | no more is read from this client": "unit/server/test_connections.py::test_answers_that_are_never_read_end_the_reading",
         "body of a request, which no pull has | read for 2 s after the answer | the connection is closed": "unit/server/test_connections.py::test_an_endless_body_is_cut_after_the_answer",
         "ranges of one request | 64 | the whole blob is sent": "unit/oci/test_byte_ranges.py::test_most_spans_are_accepted unit/oci/test_byte_ranges.py::test_malformed_range_means_the_whole",
@@ -237,6 +238,7 @@ def write_numbers() -> list[str]:
         f"(`send_timeout`) | {limits.send_timeout:.0f} s |",
         f"(`min_send_rate`) | {limits.min_send_rate // KIB} KiB/s on average",
         f"| {listener.UNSENT // KIB} KiB behind what is on its way |",
+        f"| {socket_writing.UNSENT // KIB:,} KiB behind what is on its way |",
         f"before the answers to earlier ones | {MAX_MSG_QUEUE_SIZE} |",
         f"| read for {connection.LINGER:.0f} s after the answer |",
         f"| ranges of one request | {byte_ranges.MAX_SPANS} |",

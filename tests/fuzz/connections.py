@@ -21,6 +21,7 @@ from registry.api.replaying_protocol import ReplayingProtocol
 from registry.metrics.process_metrics import Metrics
 from registry.mirror.blob_bodies import StoredBlob
 from registry.mirror.cache_status import CacheStatus
+from registry.mirror.kept_blobs import KeptBlob
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.contract import FileBody
@@ -143,10 +144,11 @@ class StoredBlobs:
         self._file = os.memfd_create("blob")
         os.write(self._file, CONTENT)
 
-    async def reopen(self, *_: object) -> StoredBlob:
-        return StoredBlob(FileBody(os.dup(self._file), len(CONTENT)), self.stored)
+    def keep(self, *_: object) -> KeptBlob:
+        return KeptBlob(self.get, lambda: 0, set())
 
-    get = reopen
+    async def get(self, *_: object) -> StoredBlob:
+        return StoredBlob(FileBody(os.dup(self._file), len(CONTENT)), self.stored)
 
     async def stat(self, *_: object) -> int:
         return len(CONTENT)

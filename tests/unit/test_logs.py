@@ -203,6 +203,26 @@ prepare_lines("said", logging.{level.upper()}, **fields)(2, client="1\x7f", seco
     assert all(json.loads("".join(each))["timestamp"].endswith("Z") for each in prepared)
 
 
+def test_many_prepared_lines_are_written_in_whole_lines() -> None:
+    """Each call writes whole lines, and at most as many bytes as a pipe takes at once."""
+    program = """
+import asyncio, os
+from registry.logs import prepare_lines, ATOMIC
+write = os.write
+def write_whole(where, line):
+    assert len(line) <= ATOMIC and bytes(line[-1:]) == b"\\n", len(line)
+    return write(where, line)
+os.write = write_whole
+async def say() -> None:
+    log.info("first")
+    prepare_lines("said", logging.INFO, a=1)(1000, client="x")
+    log.info("last")
+asyncio.run(say())
+"""
+    events = [json.loads(line)["event"] for line in run(program)]
+    assert events == ["first", *["said"] * 1000, "last"]
+
+
 def test_prepared_lines_below_the_level_are_not_written() -> None:
     """A command prints its own messages, and no such lines."""
     program = """

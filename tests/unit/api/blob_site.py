@@ -19,6 +19,7 @@ from registry.api.replaying_protocol import ReplayingProtocol
 from registry.metrics.process_metrics import Metrics
 from registry.mirror.blob_bodies import StoredBlob
 from registry.mirror.cache_status import CacheStatus
+from registry.mirror.kept_blobs import KeptBlob
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.store.contract import FileBody
@@ -42,6 +43,7 @@ class BlobSite:
         self.metrics = Metrics()
         self.asked = self.reopened = 0
         self.is_allowed = True
+        self.version = 0  # of the catalog
         self.port = 0
         access_log = AccessLog(self.metrics)
         handler = Middleware(access_log, self._answer).answer
@@ -62,11 +64,19 @@ class BlobSite:
         self.asked += 1
         return self._open()
 
-    async def reopen(self, *_: object) -> StoredBlob | None:
+    def keep(self, *_: object) -> KeptBlob:
+        return KeptBlob(self._reopen, lambda: self.version, set())
+
+    async def _reopen(self) -> StoredBlob | None:
         if not self.is_allowed:
             return None
         self.reopened += 1
         return self._open()
+
+    def allow(self, *, is_allowed: bool) -> None:
+        """Change in the catalog whether the blob may be sent."""
+        self.is_allowed = is_allowed
+        self.version += 1
 
     def is_open(self) -> bool:
         """Whether a descriptor of this process leads to the blob."""

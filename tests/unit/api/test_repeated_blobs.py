@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -76,14 +77,39 @@ async def test_other_ranges_are_left_to_aiohttp(site: BlobSite, part: str) -> No
 async def test_a_blob_that_may_not_be_sent_is_left_to_aiohttp(site: BlobSite) -> None:
     """The right to send it is asked for each time; then the next request is repeated again."""
     client = await site.warm()
-    site.is_allowed = False
+    site.allow(is_allowed=False)
     client.ask("1-2")
     assert (await client.read())[0] == 206
     assert (site.asked, site.reopened) == (3, 0)
-    site.is_allowed = True
+    site.allow(is_allowed=True)
     client.ask("1-2")
     assert await client.read() == (206, site.content[1:3])
     assert (site.asked, site.reopened) == (3, 1)
+
+
+async def test_parts_share_an_open_file_until_the_catalog_changes(site: BlobSite) -> None:
+    """Opening it for each part would take longer than all else; a change is seen at once."""
+    client = await site.warm()
+    for number in range(10):
+        client.ask(f"{number}-{number}")
+        assert await client.read() == (206, site.content[number : number + 1])
+    assert (site.asked, site.reopened) == (2, 1)
+    site.allow(is_allowed=False)
+    client.ask("1-2")
+    assert (await client.read())[0] == 206
+    assert (site.asked, site.reopened) == (3, 1)
+    await wait_until_closed(site)
+
+
+async def test_the_kernel_takes_more_of_a_file(site: BlobSite) -> None:
+    """So most parts need one call; before the first blob of a connection, it takes less."""
+    option = socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT
+    client = await site.warm()
+    taken = site.connections[-1].kernel_socket
+    assert taken.getsockopt(*option) != socket_writing.UNSENT
+    client.ask("1-2")
+    await client.read()
+    assert taken.getsockopt(*option) == socket_writing.UNSENT
 
 
 async def test_requests_that_come_meanwhile_wait(site: BlobSite) -> None:

@@ -115,6 +115,29 @@ async def test_the_pieces_are_closed_when_the_client_leaves(tmp_path: Path) -> N
         await asyncio.wait_for(closed.wait(), 30)
 
 
+async def test_a_client_that_ends_its_side_gets_all(tmp_path: Path) -> None:
+    """It reads more slowly than the file can be read; the connection stays until the last byte."""
+    content = CONTENT * 16
+    (tmp_path / "file").write_bytes(content)
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = len(content)
+        with (tmp_path / "file").open("rb") as file:
+            pieces = give((file.fileno(), 0, 7), (file.fileno(), 7, len(content)))
+            await send_body(request, response, pieces, SentBytes(), is_growing=True)
+        return response
+
+    async with serve(answer) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write_eof()
+        await asyncio.sleep(0.1)
+        assert await asyncio.wait_for(reader.readexactly(len(content)), 30) == content
+        writer.close()
+
+
 async def test_an_unreadable_disk_is_no_crash_where_bytes_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

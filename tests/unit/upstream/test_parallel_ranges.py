@@ -130,6 +130,26 @@ def test_fast_link_gets_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [span.length for span in transfer.asked] == [SMALLEST, alone, alone, alone - SMALLEST]
 
 
+def test_a_slow_reader_gets_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If hashing and writing take long, the link is not slow, and others would take more time."""
+    alone = 4 * SMALLEST
+    monkeypatch.setattr(parallel_ranges, "ALONE", alone)
+    content = bytes(3 * alone)
+    transfer = Paced(content, pause=0)
+
+    async def read_slowly() -> bytes:
+        got = bytearray()
+        async with aclosing(read_in_order(transfer, 0, open_turn(4))) as chunks:
+            async for chunk in chunks:
+                got.extend(await take(chunk))
+                await asyncio.sleep(0.2)
+        return bytes(got)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        assert runner.run(read_slowly()) == content
+    assert transfer.at_once == 1
+
+
 async def test_failure_of_all_requests_is_raised() -> None:
     """If nobody sends a range any more, the error ends the read, after the bytes before it."""
     tap = Tap()
