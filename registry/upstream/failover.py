@@ -227,15 +227,23 @@ class EndpointPool:
     def _learn(self, race: Race[T]) -> None:
         """Note which endpoints have no connection, and log the failures."""
         if race.winner is not None:
-            self._unreached.pop(race.winner, None)
+            self.note_reached(race.winner)
         for endpoint in race.overtaken:
-            if self._note_unreached(endpoint):
-                why = f"no connection within {CONNECT_WAIT} s; another endpoint has answered"
-                self.log_failure(endpoint, NoConnection(endpoint.origin, why))
+            self.note_overtaken(endpoint, f"no connection within {CONNECT_WAIT} s")
         for endpoint, error in race.failures.items():
             self.log_failure(endpoint, error)
             if isinstance(error, NoConnection):
                 self._note_unreached(endpoint)
+
+    def note_reached(self, endpoint: Endpoint) -> None:
+        """Note that an endpoint answers."""
+        self._unreached.pop(endpoint, None)
+
+    def note_overtaken(self, endpoint: Endpoint, why: str) -> None:
+        """Let an endpoint that did not answer be asked last for some time, as another one did."""
+        if self._note_unreached(endpoint):
+            why = f"{why}; another endpoint has answered"
+            self.log_failure(endpoint, NoConnection(endpoint.origin, why))
 
     def _note_unreached(self, endpoint: Endpoint) -> bool:
         """Note that there is no connection; return false if another request has just noted it."""

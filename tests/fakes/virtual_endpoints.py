@@ -33,7 +33,6 @@ class Sent:
 
     asked: Span
     count: int = 0
-    is_over: bool = False
 
 
 @dataclass(eq=False)
@@ -152,9 +151,6 @@ class _Body(httpx.AsyncByteStream):
                 raise httpx.ReadError("cut")
             sent.count += len(piece)
             yield piece
-
-    async def aclose(self) -> None:
-        self._sent.is_over = True
 
 
 def build_pool(
