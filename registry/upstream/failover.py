@@ -41,6 +41,7 @@ FALLBACK_ROUNDS = 2  # for a question whose answer something else can replace
 FIRST_UNREACHED_TIME = 2.0  # seconds for which an endpoint without a connection is asked last
 LONGEST_UNREACHED_TIME = 30.0  # seconds; the time doubles with every further failure
 SUSPECT_TIME = 600.0  # seconds for which an endpoint that sent wrong bytes is asked last
+LATER = 1e-5  # seconds; of several that are marked at once, each is suspect longer than the former
 
 
 class EndpointPool:
@@ -66,10 +67,6 @@ class EndpointPool:
         self._chance = chance
         self._needs_proof = needs_proof
         self._log = get_logger("registry.upstream")
-        # Until when each endpoint is suspect. The endpoint that was marked last is asked last. So
-        # if all endpoints are suspect, another one is asked before the endpoint that sends wrong
-        # bytes.
-        self._suspects: dict[Endpoint, float] = {}
         self._unreached: dict[Endpoint, _Unreached] = {}
         self._ranking = Ranking(name, self._endpoints, is_measured=is_measured)
 
@@ -80,7 +77,10 @@ class EndpointPool:
 
     def is_suspect(self, endpoint: Endpoint) -> bool:
         """Whether an endpoint has sent wrong bytes in the last ten minutes."""
-        return self.clock() < self._suspects.get(endpoint, -math.inf)
+        return self._find_suspicion(endpoint) > 0.0
+
+    def _find_suspicion(self, endpoint: Endpoint) -> float:
+        return endpoint.performance.find_suspicion(endpoint.measured.now())
 
     def _is_reached(self, endpoint: Endpoint) -> bool:
         return self.clock() >= self._unreached.get(endpoint, _REACHED).until
@@ -115,11 +115,12 @@ class EndpointPool:
             if not each.health.is_suspended(now, counts=counts, repository=repository)
         ] or able
         reached = [each for each in ready if self._is_reached(each)]
-        suspects = [each for each in self._suspects if self.is_suspect(each)]
-        places = {endpoint: place for place, endpoint in enumerate(suspects, 1)}
+        # Of all suspects, the endpoint that was marked last is asked last. So if all endpoints are
+        # suspect, another one is asked before the endpoint that sends wrong bytes.
         chosen = reached if is_optional and reached else ready
         return sorted(
-            chosen, key=lambda each: (places.get(each, 0), each not in reached, each in last)
+            chosen,
+            key=lambda each: (self._find_suspicion(each), each not in reached, each in last),
         )
 
     def choose_explored(self, repository: str, size: int) -> Endpoint | None:
@@ -138,13 +139,16 @@ class EndpointPool:
         return self._ranking.choose_explored(able, size)
 
     def mark_suspect(self, origins: Sequence[str]) -> None:
-        """Mark endpoints as suspect because they sent wrong bytes; the likeliest origin is last."""
-        until = self.clock() + SUSPECT_TIME
+        """Mark endpoints as suspect because they sent wrong bytes; the likeliest origin is last.
+
+        Other processes learn it as they learn measurements.
+        """
         for origin in origins:
+            latest = max(each.performance.suspected_until for each in self._endpoints)
             for endpoint in self._endpoints:
                 if endpoint.origin == origin:
-                    self._suspects.pop(endpoint, None)
-                    self._suspects[endpoint] = until
+                    until = endpoint.measured.now() + SUSPECT_TIME
+                    endpoint.measured.note_suspect(max(until, latest + LATER))
 
     def log_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
         """Log a failure of an endpoint, which is not visible if another endpoint answers."""
