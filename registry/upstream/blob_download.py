@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import cast
 
-from registry.errors import Unknown, UpstreamError, UpstreamFaulty
+from registry.errors import Unknown, UpstreamError, UpstreamFaulty, UpstreamUnproven
 from registry.oci.byte_ranges import Span
 from registry.upstream.backoff import RetryBudget
 from registry.upstream.blob_answer import check_answer
@@ -56,6 +56,7 @@ class BlobDownloader:
         self._redirects = KeptRedirects(pool.clock)
         self._without_range: set[Endpoint] = set()  # endpoints that refused a range
         self._numbers: list[Endpoint] = []  # by the number of the sender
+        self._is_proof_required = False
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         """Mark these endpoints, or all that sent bytes, as suspect; see `BlobDownload`."""
@@ -101,6 +102,10 @@ class BlobDownloader:
             self._note_failure(endpoint, error)
             raise
 
+    def require_proof(self) -> None:
+        """Ask only endpoints whose bytes may be sent at once; see `BlobDownload`."""
+        self._is_proof_required = True
+
     def stream(
         self, start: int, stop: int | None, *, may_extend: bool = False
     ) -> AsyncGenerator[bytes, None]:
@@ -140,7 +145,8 @@ class BlobDownloader:
                 else:
                     return
             if not self._candidates():
-                raise combine(list(self._faulty.values()))
+                faulty = list(self._faulty.values())
+                raise combine(faulty) if faulty else UpstreamUnproven(self._pool.name)
             if not wanted.is_done:
                 await self._pause(failures, retries, wanted.offset - began)
 
@@ -170,7 +176,8 @@ class BlobDownloader:
 
     async def _explore(self, wanted: WantedBytes) -> AsyncGenerator[Chunk, None]:
         """Yield the first bytes from an endpoint of which little is known, unless it is slow."""
-        may_explore, self._may_explore = self._may_explore, False
+        may_explore = self._may_explore and not self._is_proof_required
+        self._may_explore = False
         length = (wanted.stop or 0) - wanted.offset
         repository = self._request.repository
         if not may_explore or not (endpoint := self._pool.choose_explored(repository, length)):
@@ -238,9 +245,12 @@ class BlobDownloader:
             size=USUAL if self.size is None else self.size,
         )
         # What clients read must not go on with bytes of an endpoint that has to prove itself.
-        if any(self._pool.are_proven([each.origin]) for each in self._senders):
-            left = [each for each in left if self._pool.are_proven([each.origin])]
+        if self._is_proof_required or any(map(self._is_proven, self._senders)):
+            left = list(filter(self._is_proven, left))
         return sorted(left, key=self._broken.__contains__)
+
+    def _is_proven(self, endpoint: Endpoint) -> bool:
+        return self._pool.are_proven([endpoint.origin])
 
     async def _read(self, endpoint: Endpoint, wanted: WantedBytes) -> AsyncGenerator[Chunk, None]:
         """Yield the wanted bytes that one endpoint sends."""

@@ -153,6 +153,8 @@ class SimulatedDownload:
     def needs_proof(self, origins: Iterable[str]) -> bool:
         return False
 
+    def require_proof(self) -> None: ...
+
     @property
     def sent(self) -> int:
         """How many bytes all endpoints have sent together."""
