@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from registry.catalog.database import Database
 
 # First byte (seconds), rate and total rate (bytes per second), part that fails, right bytes, number
-# of wrong ones, when anything and when a rate was measured (epoch seconds); None: never measured.
-EndpointRow = tuple[float | None, float | None, float | None, float, int, int, float, float]
+# of wrong ones, when anything and when a rate was measured, and until when it is suspected (epoch
+# seconds); None: never measured.
+EndpointRow = tuple[float | None, float | None, float | None, float, int, int, float, float, float]
 EndpointChange = Callable[[EndpointRow | None], EndpointRow]  # None: there is no row yet
 KEPT = 90 * 24 * 3600.0  # seconds after which a row is deleted if nothing was measured
-_COLUMNS = "first_byte, rate, total, failing, right, wrong, measured, rated"
+_COLUMNS = "first_byte, rate, total, failing, right, wrong, measured, rated, suspected"
 
 
 class EndpointCatalog:
@@ -43,7 +44,8 @@ class EndpointCatalog:
             for key, change in changes.items():
                 row = change(rows.execute(query, key).fetchone())
                 rows.execute(
-                    "INSERT OR REPLACE INTO endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    f"INSERT OR REPLACE INTO endpoints (upstream, url, {_COLUMNS})"  # noqa: S608
+                    f" VALUES ({', '.join('?' * len((*key, *row)))})",
                     (*key, *row),
                 )
 

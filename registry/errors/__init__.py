@@ -33,6 +33,7 @@
     │   ├── UpstreamFaulty        an answer that the specification does not allow
     │   │   └── UpstreamLoop      request that has come back to the mirror that sent it
     │   ├── TagDisputed           endpoints that disagree about a tag, and none of them decides
+    │   ├── UpstreamUnproven      no endpoint's bytes may be sent before they are verified
     │   └── UpstreamOffline       `offline = true`: no connection may be opened
     ├── ManifestInvalid           manifest that no client may get
     ├── DigestMismatch            bytes that do not have their digest
@@ -108,4 +109,5 @@ from registry.errors.upstream import UpstreamFaulty as UpstreamFaulty
 from registry.errors.upstream import UpstreamLoop as UpstreamLoop
 from registry.errors.upstream import UpstreamOffline as UpstreamOffline
 from registry.errors.upstream import UpstreamThrottled as UpstreamThrottled
+from registry.errors.upstream import UpstreamUnproven as UpstreamUnproven
 from registry.errors.upstream import UpstreamUnreachable as UpstreamUnreachable

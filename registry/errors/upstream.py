@@ -82,6 +82,16 @@ class UpstreamFaulty(UpstreamError):
     summary = "sends an answer that cannot be used"
 
 
+class UpstreamUnproven(UpstreamError):
+    """No endpoint has sent right bytes before, and bytes are needed that are sent at once."""
+
+    summary = "has no endpoint whose bytes may be sent before they are verified"
+    advice = 'free space on the disk, or set stream = "always"'
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, f"{self.summary}; {self.advice}")
+
+
 class UpstreamLoop(UpstreamFaulty):
     """A request has come back to the mirror that sent it: an endpoint leads to this mirror."""
 

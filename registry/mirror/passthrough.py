@@ -36,8 +36,10 @@ async def pass_through(
 
     Raises:
         DigestMismatch: the bytes are wrong; the last byte was not yielded.
+        UpstreamUnproven: the settings want a proof, and no endpoint has given it.
         UpstreamError, BlobUnknown: as for `BlobDownload.stream`.
     """
+    download.require_proof()  # nothing is held back until the digest was checked
     hasher = digest.hasher()
     is_hashed = _is_end(stop, download.size)
     offset = await _hash_file(reader, sent.stop, hasher) if is_hashed else sent.stop

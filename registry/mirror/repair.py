@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from itertools import chain, combinations, islice
 
 from registry.content.ingest import Ingest
 from registry.errors import DigestMismatch, StoreError, Unknown, UpstreamError
@@ -25,15 +25,12 @@ MOST_UNITS = 2048  # of a blob
 AT_ONCE = 4  # requests to each endpoint
 WITHIN = 20.0  # seconds; who asks for the blob meanwhile waits, and clients wait for 30 s
 MOST_OF_BLOB = 0.7  # part of the blob; to compare more costs as much as a new download
+MOST_CHOICES = 32  # of differing spans, for each of which the blob is hashed
 SHOWN = 5  # spans in the log
 
 
-@dataclass(frozen=True, slots=True)
-class WrongBytes:
-    """The spans in which the endpoint at `origin` has sent wrong bytes."""
-
-    origin: str
-    spans: Sequence[Span]
+# The spans in which endpoints have sent wrong bytes, by origin.
+WrongBytes = Mapping[str, Sequence[Span]]
 
 
 async def judge(
@@ -88,16 +85,18 @@ async def _repair(
         found = await search.run()
         if found is None:
             return False
-        await ingest.append(rejected.pieces(found.spans), rejected.size)
-    download.mark_wrong(found.origin)
-    get_logger("registry.mirror").error(
-        "wrong bytes replaced",
-        blob=str(ingest.digest),
-        endpoint=found.origin,
-        ranges=[f"{span.start}-{span.stop - 1}" for span in found.spans[:SHOWN]],
-        wrong=sum(span.length for span in found.spans),
-        seconds=round(time.monotonic() - began, 2),
-    )
+        spans = [span for each in found.values() for span in each]
+        await ingest.append(rejected.pieces(spans), rejected.size)
+    for origin, wrong in found.items():
+        download.mark_wrong(origin)
+        get_logger("registry.mirror").error(
+            "wrong bytes replaced",
+            blob=str(ingest.digest),
+            endpoint=origin,
+            ranges=[f"{span.start}-{span.stop - 1}" for span in wrong[:SHOWN]],
+            wrong=sum(span.length for span in wrong),
+            seconds=round(time.monotonic() - began, 2),
+        )
     return True
 
 
@@ -105,7 +104,7 @@ class _Search:
     """Compares the bytes of each endpoint with those of the others, until the digest is right.
 
     Most lies are large, so samples are compared first. Then all bytes are, beginning with the
-    endpoint that has sent the fewest.
+    endpoint that has sent the fewest. Each unit is compared whole once at most.
     """
 
     def __init__(
@@ -124,8 +123,9 @@ class _Search:
         self._trace = trace
         self._senders = list(senders)
         self._note = note
-        self._compared: dict[str, set[Span]] = {}  # by origin: the units that were compared whole
-        self._differing: dict[str, set[Span]] = {}  # those of them that differ
+        self._compared: set[Span] = set()  # the units that were compared whole
+        self._differing: dict[str, set[Span]] = {}  # those of them that differ, by origin
+        self._doubted: set[str] = set()  # the endpoints that are asked only if there is no other
 
     async def run(self) -> WrongBytes | None:
         """Return who has sent wrong bytes, and which; None if that was not found."""
@@ -134,39 +134,69 @@ class _Search:
         with suppress(TimeoutError):
             async with asyncio.timeout(WITHIN):
                 for places in ((0.5,), (0.0, 1.0)):
-                    for origin in suspects:
-                        if await self._compare_samples(origin, places):
-                            return self._describe(origin)
+                    differing = {each: await self._sample(each, places) for each in suspects}
+                    self._doubted.update(each for each in suspects if differing[each])
+                    for origin, units in differing.items():
+                        if found := await self._compare_units(origin, units, is_checked=False):
+                            return found
+                if found := await self._choose_runs():
+                    return found
                 suspects.sort(key=lambda each: not self._differing.get(each))
                 for origin in suspects:
                     is_small = counts[origin] <= MOST_OF_BLOB * self._rejected.size
-                    if is_small and await self._compare_all(origin):
-                        return self._describe(origin)
+                    if is_small and (found := await self._compare_all(origin)):
+                        return found
+                return await self._choose_runs()
         return None
 
-    def _describe(self, origin: str) -> WrongBytes:
-        return WrongBytes(origin, sorted(self._differing[origin]))
-
-    async def _compare_samples(self, origin: str, places: Sequence[float]) -> bool:
-        """Compare a part of each unit, then the units where one differs; see `_compare_units`."""
+    async def _sample(self, origin: str, places: Sequence[float]) -> set[Span]:
+        """Return the units of an endpoint of which a part differs."""
         samples = [(unit, _sample(unit, at)) for unit in self._list_units(origin) for at in places]
-        differing = await self._find_differing(origin, samples, is_checked=True)
-        return await self._compare_units(origin, differing)
+        return await self._find_differing(origin, samples, is_checked=True)
 
-    async def _compare_all(self, origin: str) -> bool:
-        return await self._compare_units(origin, self._list_units(origin))
+    async def _compare_all(self, origin: str) -> WrongBytes | None:
+        return await self._compare_units(origin, self._list_units(origin), is_checked=True)
 
-    async def _compare_units(self, origin: str, units: Iterable[Span]) -> bool:
-        """Compare units; return whether the digest is right with the bytes of the others."""
-        compared = self._compared.setdefault(origin, set())
-        left = [unit for unit in sorted(units) if unit not in compared]
-        differing = await self._find_differing(origin, [(unit, unit) for unit in left])
-        compared.update(left)
+    async def _compare_units(
+        self, origin: str, units: Iterable[Span], *, is_checked: bool
+    ) -> WrongBytes | None:
+        """Compare units; return whose bytes are wrong, if the digest is right without them.
+
+        They are those of this origin, or of all origins together.
+        """
+        left = [unit for unit in sorted(units) if unit not in self._compared]
+        differing = await self._find_differing(
+            origin, [(unit, unit) for unit in left], is_checked=is_checked
+        )
+        self._compared.update(left)
         if not differing:
-            return False
-        found = self._differing.setdefault(origin, set())
-        found.update(differing)
-        return await in_thread(self._rejected.has_digest, self._digest, list(found))
+            return None
+        self._differing.setdefault(origin, set()).update(differing)
+        together = [[*self._differing]] if len(self._differing) > 1 else []
+        for origins in ([origin], *together):
+            wrong = {each: sorted(self._differing[each]) for each in origins}
+            if await self._is_right_without(wrong):
+                return wrong
+        return None
+
+    async def _choose_runs(self) -> WrongBytes | None:
+        """Do without some of the differing runs of units, since others may be right.
+
+        So it is if an endpoint that was asked sends wrong bytes elsewhere, and no third one was.
+        """
+        runs = [(each, run) for each in self._differing for run in _join(self._differing[each])]
+        choices = chain.from_iterable(combinations(runs, n) for n in range(1, len(runs)))
+        for choice in islice(choices, MOST_CHOICES):
+            wrong: dict[str, list[Span]] = {}
+            for origin, run in choice:
+                wrong.setdefault(origin, []).append(run)
+            if await self._is_right_without(wrong):
+                return wrong
+        return None
+
+    async def _is_right_without(self, wrong: WrongBytes) -> bool:
+        spans = [span for each in wrong.values() for span in each]
+        return await in_thread(self._rejected.has_digest, self._digest, spans)
 
     def _list_units(self, origin: str) -> list[Span]:
         length = max(LEAST_UNIT, self._rejected.size // MOST_UNITS)
@@ -212,16 +242,21 @@ class _Search:
         return differing
 
     def _list_others(self, *origins: str) -> list[Sender]:
-        return [
+        """Return the other endpoints that answer; those that are not doubted, if there are some."""
+        able = [
             each for each in self._senders if each.origin not in origins and not each.is_excluded
         ]
+        return [each for each in able if each.origin not in self._doubted] or able
 
     async def _is_confirmed(self, origin: str, former: Sender, span: Span) -> bool:
         """Whether bytes also differ from those of a third endpoint, if one answers."""
         for sender in self._list_others(origin, former.origin):
             with suppress(Unknown, UpstreamError):
                 data = await self._read(sender, span)
-                return await in_thread(self._rejected.put_beside, span.start, data)
+                differs = await in_thread(self._rejected.put_beside, span.start, data)
+                if not differs:
+                    self._doubted.add(former.origin)
+                return differs
         return True
 
     async def _read(self, sender: Sender, span: Span) -> bytes:
@@ -231,6 +266,17 @@ class _Search:
                 self._note(len(chunk))
                 data += chunk
         return bytes(data)
+
+
+def _join(units: Iterable[Span]) -> list[Span]:
+    """Return units as spans, in which neighbours are joined."""
+    spans: list[Span] = []
+    for unit in sorted(units):
+        if spans and spans[-1].stop == unit.start:
+            spans[-1] = Span(spans[-1].start, unit.stop)
+        else:
+            spans.append(unit)
+    return spans
 
 
 def _sample(unit: Span, place: float) -> Span:

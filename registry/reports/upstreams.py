@@ -191,13 +191,12 @@ def order_endpoints(
 ) -> list[str]:
     """Return the endpoints of an upstream in the order in which a large blob asks them now.
 
-    `urls` are in the order of the settings, and `now` is in epoch seconds.
+    `urls` are in the order of the settings, and `now` is in epoch seconds. Those that have sent
+    wrong bytes are last.
     """
-
-    def estimate(url: str) -> float | None:
-        return known.get((upstream, url), Performance()).estimate(USUAL, now)
-
-    return rank(urls, urls, estimate)
+    found = {url: known.get((upstream, url), Performance()) for url in urls}
+    ranked = rank(urls, urls, lambda url: found[url].estimate(USUAL, now))
+    return sorted(ranked, key=lambda url: found[url].find_suspicion(now))
 
 
 def list_known(

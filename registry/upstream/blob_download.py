@@ -6,23 +6,25 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import cast
 
-from registry.errors import Unknown, UpstreamError, UpstreamFaulty
-from registry.oci.byte_ranges import Span, parse_content_range
+from registry.errors import Unknown, UpstreamError, UpstreamFaulty, UpstreamUnproven
+from registry.oci.byte_ranges import Span
 from registry.upstream.backoff import RetryBudget
+from registry.upstream.blob_answer import check_answer
 from registry.upstream.blob_body import read_body
-from registry.upstream.blob_size import read_length
+from registry.upstream.blob_senders import BlobSenders
 from registry.upstream.combined_failures import combine, is_temporary
 from registry.upstream.contract import Chunk
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.endpoint_senders import build_sender
 from registry.upstream.failover import EndpointPool
 from registry.upstream.failures import RangeIgnored, RangeRefused, WrongSize
+from registry.upstream.hedged_reading import Reading, begin_soonest
 from registry.upstream.kept_redirects import KeptRedirects
-from registry.upstream.meter import Meter, within
+from registry.upstream.meter import within
 from registry.upstream.pacing import Pace
 from registry.upstream.range_sender import Sender
 from registry.upstream.ranking import USUAL
-from registry.upstream.request import Answer, Request, is_compressed
+from registry.upstream.request import Answer, Request
 from registry.upstream.wanted_bytes import WantedBytes
 
 OPEN_BUDGET = 25.0  # seconds until the first byte, because a client waits for the headers
@@ -42,7 +44,7 @@ class BlobDownloader:
         self._pool = pool
         self._request = request
         self._pace = pace
-        self._senders: dict[Endpoint, Meter] = {}  # in the order of their first bytes
+        self._senders = BlobSenders(pool)
         self._may_explore = True  # until the first bytes are wanted
         # Endpoints whose connection broke during this blob: other endpoints are asked first.
         self._broken: set[Endpoint] = set()
@@ -54,17 +56,23 @@ class BlobDownloader:
         self._redirects = KeptRedirects(pool.clock)
         self._without_range: set[Endpoint] = set()  # endpoints that refused a range
         self._numbers: list[Endpoint] = []  # by the number of the sender
-        self._liars: set[Endpoint] = set()
+        self._is_proof_required = False
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         """Mark these endpoints, or all that sent bytes, as suspect; see `BlobDownload`."""
-        # The first sender is marked last: the sender that only completed the blob is less likely
-        # to be wrong.
-        suspects = origins or tuple(endpoint.origin for endpoint in reversed(self._senders))
-        self._pool.mark_suspect(suspects)
-        if not origins and len(self._senders) == 1:
-            next(iter(self._senders)).measured.note_wrong()
-        return suspects
+        return self._senders.mark_suspect(*origins)
+
+    def mark_right(self) -> None:
+        """Note that the digest agrees with the bytes; see `BlobDownload`."""
+        self._senders.mark_right()
+
+    def mark_wrong(self, origin: str) -> None:
+        """Note that an endpoint has sent wrong bytes; see `BlobDownload`."""
+        self._senders.mark_wrong(origin)
+
+    def needs_proof(self, origins: Iterable[str]) -> bool:
+        """Whether nothing is sent to clients yet; see `BlobDownload`."""
+        return not self._pool.are_proven(origins)
 
     def list_senders(self) -> list[Sender]:
         """Return the endpoints that may be asked for ranges; see `BlobDownload`."""
@@ -94,23 +102,9 @@ class BlobDownloader:
             self._note_failure(endpoint, error)
             raise
 
-    def mark_right(self) -> None:
-        """Note that the digest agrees with the bytes; see `BlobDownload`."""
-        for endpoint, meter in self._senders.items():
-            if endpoint not in self._liars:
-                endpoint.measured.note_right(meter.sent)
-
-    def mark_wrong(self, origin: str) -> None:
-        """Note that an endpoint has sent wrong bytes; see `BlobDownload`."""
-        self._pool.mark_suspect((origin,))
-        for endpoint in self._senders:
-            if endpoint.origin == origin:
-                self._liars.add(endpoint)
-                endpoint.measured.note_wrong()
-
-    def needs_proof(self, origins: Iterable[str]) -> bool:
-        """Whether nothing is sent to clients yet; see `BlobDownload`."""
-        return not self._pool.are_proven(origins)
+    def require_proof(self) -> None:
+        """Ask only endpoints whose bytes may be sent at once; see `BlobDownload`."""
+        self._is_proof_required = True
 
     def stream(
         self, start: int, stop: int | None, *, may_extend: bool = False
@@ -136,27 +130,54 @@ class BlobDownloader:
                 yield chunk
         while not wanted.is_done:  # a Range header cannot name an empty range
             failures: list[Unknown | UpstreamError] = []
-            began = wanted.offset
-            for endpoint in self._in_turn():
+            began, turn = wanted.offset, self._in_turn()
+            while not wanted.is_done and (reading := await self._begin(wanted, turn, failures)):
+                wanted = reading.wanted
                 try:
-                    async with aclosing(self._read(endpoint, wanted)) as chunks:
+                    async with aclosing(reading.chunks) as chunks:
+                        if reading.first is not None:
+                            yield reading.first
                         async for chunk in chunks:
                             yield chunk
                 except (Unknown, UpstreamError) as error:
                     failures.append(error)
-                    self._note_failure(endpoint, error)
-                    if wanted.is_done:
-                        break
+                    self._note_failure(reading.endpoint, error)
                 else:
                     return
             if not self._candidates():
-                raise combine(list(self._faulty.values()))
+                faulty = list(self._faulty.values())
+                raise combine(faulty) if faulty else UpstreamUnproven(self._pool.name)
             if not wanted.is_done:
                 await self._pause(failures, retries, wanted.offset - began)
 
+    async def _begin(
+        self, wanted: WantedBytes, turn: Iterator[Endpoint], failures: list[Unknown | UpstreamError]
+    ) -> Reading | None:
+        """Return a reading of the first endpoint in `turn` that sends bytes; None if none does."""
+
+        def begin(endpoint: Endpoint) -> Reading:
+            own = replace(wanted)
+            return Reading(endpoint, own, self._read(endpoint, own))
+
+        def fail(endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
+            failures.append(error)
+            self._note_failure(endpoint, error)
+
+        reading = await begin_soonest(begin, turn, fail, self._note_overtaken)
+        if reading is not None:
+            self.endpoint = reading.endpoint.origin
+        return reading
+
+    def _note_overtaken(self, endpoint: Endpoint, seconds: float) -> None:
+        """Note that an endpoint has sent nothing for so many seconds, and another one has."""
+        self._pool.note_overtaken(endpoint, f"no byte within {seconds:.1f} s")
+        endpoint.measured.note_first_byte(seconds)
+        self._broken.add(endpoint)
+
     async def _explore(self, wanted: WantedBytes) -> AsyncGenerator[Chunk, None]:
         """Yield the first bytes from an endpoint of which little is known, unless it is slow."""
-        may_explore, self._may_explore = self._may_explore, False
+        may_explore = self._may_explore and not self._is_proof_required
+        self._may_explore = False
         length = (wanted.stop or 0) - wanted.offset
         repository = self._request.repository
         if not may_explore or not (endpoint := self._pool.choose_explored(repository, length)):
@@ -167,7 +188,7 @@ class BlobDownloader:
         try:
             async with aclosing(self._read(endpoint, part)) as chunks:
                 async for chunk in within(EXPLORED_TIME, chunks):
-                    wanted.offset = part.offset
+                    wanted.offset, self.endpoint = part.offset, endpoint.origin
                     yield chunk
         except (Unknown, UpstreamError) as error:
             self._note_failure(endpoint, error)
@@ -224,9 +245,12 @@ class BlobDownloader:
             size=USUAL if self.size is None else self.size,
         )
         # What clients read must not go on with bytes of an endpoint that has to prove itself.
-        if any(self._pool.are_proven([each.origin]) for each in self._senders):
-            left = [each for each in left if self._pool.are_proven([each.origin])]
+        if self._is_proof_required or any(map(self._is_proven, self._senders)):
+            left = list(filter(self._is_proven, left))
         return sorted(left, key=self._broken.__contains__)
+
+    def _is_proven(self, endpoint: Endpoint) -> bool:
+        return self._pool.are_proven([endpoint.origin])
 
     async def _read(self, endpoint: Endpoint, wanted: WantedBytes) -> AsyncGenerator[Chunk, None]:
         """Yield the wanted bytes that one endpoint sends."""
@@ -240,10 +264,12 @@ class BlobDownloader:
         is_sending, began = False, wanted.offset
         try:
             async with endpoint.request(request) as answer:
-                self._check(answer, wanted)
+                self.size, has_ranges = check_answer(answer, wanted, self.size)
+                if has_ranges is not None:  # without them once, they are not relied on again
+                    self.has_ranges = has_ranges and self.has_ranges is not False
                 is_sending = True
-                self._note_sender(endpoint, answer, redirect)
-                with self._senders[endpoint].open_stream() as stream:
+                self._note_answer(endpoint, answer, redirect)
+                with self._senders.measure(endpoint).open_stream() as stream:
                     body = read_body(answer, wanted, stream, self._pace)
                     async with aclosing(body) as chunks:
                         async for chunk in chunks:
@@ -257,44 +283,9 @@ class BlobDownloader:
                 self._without_range.discard(endpoint)
             raise
 
-    def _note_sender(self, endpoint: Endpoint, answer: Answer, used: str | None) -> None:
-        if endpoint not in self._senders:
-            self._senders[endpoint] = Meter(endpoint.measured, self._pool.clock)
-        self.endpoint = endpoint.origin
+    def _note_answer(self, endpoint: Endpoint, answer: Answer, used: str | None) -> None:
+        self._pool.note_reached(endpoint)
         if endpoint in self._without_range:
             endpoint.learned.refuse_ranges()
         if answer.origin != endpoint.origin and used is None:
             self._redirects.keep(endpoint, answer.url)
-
-    def _check(self, answer: Answer, wanted: WantedBytes) -> None:
-        """Compare the headers of an answer with the request, and prepare `wanted` for the body."""
-        wanted.skip, wanted.is_longer = 0, False
-        headers = answer.response.headers
-        if answer.response.status_code == 206:
-            found = parse_content_range(headers.get("content-range", ""))
-            if found is None or found[0].start != wanted.offset:
-                raise UpstreamFaulty(answer.origin, "sends another range than was asked for")
-            self._check_size(answer, found[1])
-            # If an answer had no range once, ranges are not relied on again.
-            self.has_ranges = self.has_ranges is not False
-            return
-        length = read_length(headers)
-        if is_compressed(headers) and (length is None or self.size not in (None, length)):
-            raise UpstreamFaulty(answer.origin, "compresses content although asked not to")
-        self._check_size(answer, length)
-        if wanted.offset or wanted.stop != self.size:
-            if wanted.needs_range:
-                raise RangeIgnored(answer.origin, "sends the whole blob instead of a range")
-            self.has_ranges = False
-        if wanted.may_extend or wanted.stop is None:
-            wanted.stop = self.size
-        wanted.skip = wanted.offset
-        wanted.is_longer = wanted.stop not in (None, self.size)
-
-    def _check_size(self, answer: Answer, size: int | None) -> None:
-        if self.size is None:
-            self.size = size
-        elif size is not None and size != self.size:
-            raise WrongSize(
-                answer.origin, f"has {size} bytes where the descriptor says {self.size}"
-            )

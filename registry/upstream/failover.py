@@ -42,6 +42,7 @@ FALLBACK_ROUNDS = 2  # for a question whose answer something else can replace
 FIRST_UNREACHED_TIME = 2.0  # seconds for which an endpoint without a connection is asked last
 LONGEST_UNREACHED_TIME = 30.0  # seconds; the time doubles with every further failure
 SUSPECT_TIME = 600.0  # seconds for which an endpoint that sent wrong bytes is asked last
+LATER = 1e-5  # seconds; of several that are marked at once, each is suspect longer than the former
 
 
 class EndpointPool:
@@ -64,15 +65,11 @@ class EndpointPool:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.clock = clock
-        self._name = name
+        self.name = name
         self._endpoints = tuple(endpoints)
         self._chance = chance
         self._needs_proof = needs_proof
         self._log = get_logger("registry.upstream")
-        # Until when each endpoint is suspect. The endpoint that was marked last is asked last. So
-        # if all endpoints are suspect, another one is asked before the endpoint that sends wrong
-        # bytes.
-        self._suspects: dict[Endpoint, float] = {}
         self._unreached: dict[Endpoint, _Unreached] = {}
         self._ranking = Ranking(name, self._endpoints, is_measured=is_measured, now=now)
 
@@ -83,7 +80,10 @@ class EndpointPool:
 
     def is_suspect(self, endpoint: Endpoint) -> bool:
         """Whether an endpoint has sent wrong bytes in the last ten minutes."""
-        return self.clock() < self._suspects.get(endpoint, -math.inf)
+        return self._find_suspicion(endpoint) > 0.0
+
+    def _find_suspicion(self, endpoint: Endpoint) -> float:
+        return endpoint.performance.find_suspicion(endpoint.measured.now())
 
     def _is_reached(self, endpoint: Endpoint) -> bool:
         return self.clock() >= self._unreached.get(endpoint, _REACHED).until
@@ -118,11 +118,12 @@ class EndpointPool:
             if not each.health.is_suspended(now, counts=counts, repository=repository)
         ] or able
         reached = [each for each in ready if self._is_reached(each)]
-        suspects = [each for each in self._suspects if self.is_suspect(each)]
-        places = {endpoint: place for place, endpoint in enumerate(suspects, 1)}
+        # Of all suspects, the endpoint that was marked last is asked last. So if all endpoints are
+        # suspect, another one is asked before the endpoint that sends wrong bytes.
         chosen = reached if is_optional and reached else ready
         return sorted(
-            chosen, key=lambda each: (places.get(each, 0), each not in reached, each in last)
+            chosen,
+            key=lambda each: (self._find_suspicion(each), each not in reached, each in last),
         )
 
     def choose_explored(self, repository: str, size: int) -> Endpoint | None:
@@ -141,20 +142,23 @@ class EndpointPool:
         return self._ranking.choose_explored(able, size)
 
     def mark_suspect(self, origins: Sequence[str]) -> None:
-        """Mark endpoints as suspect because they sent wrong bytes; the likeliest origin is last."""
-        until = self.clock() + SUSPECT_TIME
+        """Mark endpoints as suspect because they sent wrong bytes; the likeliest origin is last.
+
+        Other processes learn it as they learn measurements.
+        """
         for origin in origins:
+            latest = max(each.performance.suspected_until for each in self._endpoints)
             for endpoint in self._endpoints:
                 if endpoint.origin == origin:
-                    self._suspects.pop(endpoint, None)
-                    self._suspects[endpoint] = until
+                    until = endpoint.measured.now() + SUSPECT_TIME
+                    endpoint.measured.note_suspect(max(until, latest + LATER))
 
     def log_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
         """Log a failure of an endpoint, which is not visible if another endpoint answers."""
         is_handled = isinstance(error, EndpointSuspended | HeadRefused | RangeRefused)
         if is_inconclusive(error) and not is_handled:
             self._log.warning(
-                "endpoint failed", upstream=self._name, endpoint=endpoint.origin, why=str(error)
+                "endpoint failed", upstream=self.name, endpoint=endpoint.origin, why=str(error)
             )
 
     async def ask(
@@ -212,7 +216,7 @@ class EndpointPool:
     ) -> UpstreamUnreachable:
         """Return the error about a question without an answer, and with these failures."""
         whose = "no other endpoint" if answers else "no endpoint"
-        late = UpstreamUnreachable(self._name, f"{whose} answered within {ASK_BUDGET:.0f} s")
+        late = UpstreamUnreachable(self.name, f"{whose} answered within {ASK_BUDGET:.0f} s")
         late.add_answers(list_reasons(answers.values()))
         return late
 
@@ -230,15 +234,23 @@ class EndpointPool:
     def _learn(self, race: Race[T]) -> None:
         """Note which endpoints have no connection, and log the failures."""
         if race.winner is not None:
-            self._unreached.pop(race.winner, None)
+            self.note_reached(race.winner)
         for endpoint in race.overtaken:
-            if self._note_unreached(endpoint):
-                why = f"no connection within {CONNECT_WAIT} s; another endpoint has answered"
-                self.log_failure(endpoint, NoConnection(endpoint.origin, why))
+            self.note_overtaken(endpoint, f"no connection within {CONNECT_WAIT} s")
         for endpoint, error in race.failures.items():
             self.log_failure(endpoint, error)
             if isinstance(error, NoConnection):
                 self._note_unreached(endpoint)
+
+    def note_reached(self, endpoint: Endpoint) -> None:
+        """Note that an endpoint answers."""
+        self._unreached.pop(endpoint, None)
+
+    def note_overtaken(self, endpoint: Endpoint, why: str) -> None:
+        """Let an endpoint that did not answer be asked last for some time, as another one did."""
+        if self._note_unreached(endpoint):
+            why = f"{why}; another endpoint has answered"
+            self.log_failure(endpoint, NoConnection(endpoint.origin, why))
 
     def _note_unreached(self, endpoint: Endpoint) -> bool:
         """Note that there is no connection; return false if another request has just noted it."""

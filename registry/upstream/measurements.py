@@ -84,6 +84,10 @@ class Measurements:
         """Note that the endpoint has sent wrong bytes."""
         self._apply(partial(Performance.note_wrong, now=self.now()))
 
+    def note_suspect(self, until: float) -> None:
+        """Note that the endpoint may have sent wrong bytes; see `Performance`."""
+        self._apply(partial(Performance.note_suspect, until=until, now=self.now()))
+
     def estimate(self, size: int) -> float | None:
         """Return how many seconds `size` bytes will take now; None if too little is known."""
         return self.performance.estimate(size, self.now())

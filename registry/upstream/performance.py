@@ -25,7 +25,8 @@ class Performance:
     of one blob together, in bytes per second; None means that it was never measured. `failing` is
     the part of the requests that failed at `at`, 0 to 1. `right` counts the bytes of verified blobs
     that it has sent, and `wrong` how often it sent wrong bytes. `at` is when something was last
-    measured, and `rated_at` when a rate was (epoch seconds; 0: never).
+    measured, and `rated_at` when a rate was (epoch seconds; 0: never). Until `suspected_until`, it
+    is asked last, since it may have sent wrong bytes (epoch seconds).
     """
 
     first_byte: float | None = None
@@ -36,6 +37,7 @@ class Performance:
     wrong: int = 0
     at: float = 0.0
     rated_at: float = 0.0
+    suspected_until: float = 0.0
 
     def note_first_byte(self, seconds: float, now: float) -> "Performance":
         """Return what is known after an answer whose first byte came after `seconds`."""
@@ -64,6 +66,14 @@ class Performance:
     def note_wrong(self, now: float) -> "Performance":
         """Return what is known after it has sent wrong bytes."""
         return replace(self, wrong=self.wrong + 1, at=now)
+
+    def note_suspect(self, until: float, now: float) -> "Performance":
+        """Return what is known after wrong bytes have come that it may have sent."""
+        return replace(self, suspected_until=max(self.suspected_until, until), at=now)
+
+    def find_suspicion(self, now: float) -> float:
+        """Return by what suspects are ordered, the likeliest last; 0 if it is none."""
+        return self.suspected_until if now < self.suspected_until else 0.0
 
     def chance_of_failure(self, now: float) -> float:
         """Return which part of the requests is expected to fail now; failures are soon forgotten.

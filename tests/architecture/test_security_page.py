@@ -43,8 +43,9 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "If an upstream has several endpoints, the setting `names` says which of them decide what a tag means ([below](#who-says-what-a-tag-means)): by default, only those of the registry itself.": "integration/test_tag_names.py::test_endpoints_disagree unit/settings/test_trusted_endpoints.py::test_whom_the_settings_trust",
         "No endpoint can give you wrong bytes for a digest.": "integration/test_faulty_manifests.py::test_a_manifest_under_a_wrong_digest_is_refused",
         "A client that was sent some of them is cut before the last byte.": "faults/test_wrong_bytes.py::test_no_reader_gets_a_complete_wrong_blob",
-        "If three endpoints sent parts of a blob, the one that sent the wrong bytes is named in the log.": "faults/test_several_endpoints.py::test_wrong_bytes_are_replaced unit/mirror/test_repair.py::test_the_liar_is_found",
+        "If three endpoints sent parts of a blob, those that sent wrong bytes are named in the log.": "faults/test_several_endpoints.py::test_wrong_bytes_are_replaced unit/mirror/test_repair.py::test_the_liar_is_found unit/mirror/test_repair.py::test_two_liars_are_both_found",
         'With `stream = "proven"`, clients are sent nothing of an endpoint before it has sent a right blob.': "unit/mirror/test_unproven_endpoints.py::test_nothing_is_sent_before_the_digest_was_right unit/upstream/test_proven_endpoints.py::test_proof_is_right_bytes",
+        "If the disk takes no blobs, only endpoints that have are asked for what is passed through, and the pull fails if there is none.": "unit/upstream/test_proven_endpoints.py::test_only_proven_endpoints_are_asked_for_what_cannot_be_held_back unit/mirror/test_passthrough.py::test_bytes_that_need_a_proof_are_not_passed_through",
         # Who says what a tag means
         "Whoever answers for a tag decides which image you get, and nothing in the answer can be verified.": ADVICE,
         "So `names` in the table of an upstream says which of its endpoints are asked about tags.": "unit/upstream/test_tag_policy.py::test_who_is_asked",

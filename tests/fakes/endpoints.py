@@ -27,8 +27,8 @@ class SimulatedEndpoint:
     """One endpoint: `rate` for all requests together and `connection_rate` for each, in bytes/s.
 
     `delay` is the time to the first byte in seconds. `fault` is asked before each chunk. `is_lying`
-    changes every letter. `sent` are the spans that it has sent, and `most` how many requests it has
-    answered at once.
+    changes every letter, and `lies` are spans in which every letter is changed. `sent` are the
+    spans that it has sent, and `most` how many requests it has answered at once.
     """
 
     name: str
@@ -37,6 +37,7 @@ class SimulatedEndpoint:
     delay: float = 0.0
     fault: Fault = lambda _: None
     is_lying: bool = False
+    lies: Sequence[Span] = ()
     has_ranges: bool = True
     sent: list[Span] = field(default_factory=list)
     most: int = 0
@@ -57,11 +58,20 @@ class SimulatedEndpoint:
                     await asyncio.sleep(happens)
                 chunk = content[offset : min(offset + CHUNK, span.stop)]
                 await self._wait_for_link(len(chunk))
+                yield self._change(Span(offset, offset + len(chunk)), chunk)
                 offset += len(chunk)
-                yield chunk.swapcase() if self.is_lying else chunk
         finally:
             self._open -= 1
             self.sent.append(Span(span.start, offset))
+
+    def _change(self, span: Span, chunk: bytes) -> bytes:
+        if self.is_lying:
+            return chunk.swapcase()
+        changed = bytearray(chunk)
+        for lie in self.lies:
+            part = slice(max(lie.start - span.start, 0), max(lie.stop - span.start, 0))
+            changed[part] = changed[part].swapcase()
+        return bytes(changed)
 
     async def _wait_for_link(self, count: int) -> None:
         clock = asyncio.get_running_loop().time
@@ -142,6 +152,8 @@ class SimulatedDownload:
 
     def needs_proof(self, origins: Iterable[str]) -> bool:
         return False
+
+    def require_proof(self) -> None: ...
 
     @property
     def sent(self) -> int:

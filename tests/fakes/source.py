@@ -11,6 +11,7 @@ from registry.errors import (
     ManifestUnknown,
     NameUnknown,
     ReferrersUnsupported,
+    UpstreamUnproven,
     UpstreamUnreachable,
 )
 from registry.oci.byte_ranges import Span
@@ -100,6 +101,7 @@ class MemoryTransfer:
         self.endpoint = ""
         self.has_ranges: bool | None = None
         self.suspects: Sequence[str] = ()
+        self._is_proof_required = False
         self._tap = tap
         self._content = content
         self._absent = absent
@@ -109,6 +111,8 @@ class MemoryTransfer:
     ) -> AsyncGenerator[bytes, None]:
         if self._tap.is_down:
             raise UpstreamUnreachable(ORIGIN, "no connection")
+        if self._is_proof_required and self._tap.needs_proof:
+            raise UpstreamUnproven("memory")
         if self._content is None:
             raise self._absent
         whole = len(self._content)
@@ -156,6 +160,9 @@ class MemoryTransfer:
 
     def needs_proof(self, origins: Iterable[str]) -> bool:
         return self._tap.needs_proof
+
+    def require_proof(self) -> None:
+        self._is_proof_required = True
 
 
 @dataclass

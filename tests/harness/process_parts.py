@@ -23,7 +23,7 @@ from registry.mirror.outages import Outages
 from registry.mirror.question_limit import QuestionLimit
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.mirror.upstream_waits import UpstreamWaits
-from registry.settings.model import Settings, StorageSettings, TagSettings
+from registry.settings.model import LimitSettings, Settings, StorageSettings, TagSettings
 from registry.settings.rates import RateSchedule
 from registry.settings.upstreams import UpstreamSettings
 from registry.store.data_folder import DataFolder
@@ -38,6 +38,7 @@ from registry.wiring.pull_services import PullServices
 from registry.wiring.sources import build_endpoints, build_source
 
 AMPLE = StorageSettings(reserve=0, keep_pulled=0)
+LIMITS = LimitSettings()
 
 
 class SoleBandwidth(Bandwidth):
@@ -71,6 +72,7 @@ class ProcessParts:
         database: Database | None = None,
         *,
         storage: StorageSettings = AMPLE,
+        limits: LimitSettings = LIMITS,
         space: SpaceAccount | None = None,
         clock: Callable[[], float] | None = None,
         tasks: Tasks | None = None,
@@ -95,9 +97,8 @@ class ProcessParts:
             )
             for number, name in enumerate(sources or ["docker.io"])
         }
-        settings = Settings(
-            storage=storage, tags=TagSettings(missing_for=missing_for), upstreams=upstreams
-        )
+        tags = TagSettings(missing_for=missing_for)
+        settings = Settings(storage=storage, limits=limits, tags=tags, upstreams=upstreams)
         self._services = PullServices(
             settings,
             handles,

@@ -12,7 +12,7 @@ from registry.catalog.endpoints import KEPT, EndpointCatalog, EndpointChange, En
 HUB = ("docker.io", "https://hub.example")
 MIRROR = ("docker.io", "https://hub.example/mirror")
 ELSEWHERE = ("ghcr.io", "https://hub.example")
-NEW: EndpointRow = (None, None, None, 0.0, 0, 0, 0.0, 0.0)
+NEW: EndpointRow = (None, None, None, 0.0, 0, 0, 0.0, 0.0, 0.0)
 NOW = 1e9
 
 
@@ -25,7 +25,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 def receive(right: int, measured: float = NOW) -> EndpointChange:
     def change(row: EndpointRow | None) -> EndpointRow:
         former = row or NEW
-        return (*former[:4], former[4] + right, former[5], measured, former[7])
+        return (*former[:4], former[4] + right, former[5], measured, *former[7:])
 
     return change
 
@@ -38,7 +38,7 @@ async def test_rows_are_by_upstream_and_url(database: Database) -> None:
         HUB[1]: 1,
         MIRROR[1]: 2,
     }
-    assert catalog.read("ghcr.io")[HUB[1]] == (None, None, None, 0.0, 3, 0, NOW, 0.0)
+    assert catalog.read("ghcr.io")[HUB[1]] == (None, None, None, 0.0, 3, 0, NOW, 0.0, 0.0)
     assert catalog.read("quay.io") == {}
 
 

@@ -17,6 +17,7 @@ from registry.reports.upstreams import (
     MeasurementProgress,
     UpstreamTest,
     list_known,
+    order_endpoints,
     report_progress,
     report_test,
 )
@@ -128,6 +129,14 @@ def test_what_is_known_is_listed() -> None:
     _, (known_row, unknown_row) = lay_out(table, 120)
     assert known_row.split()[:8] == ["docker.io", "250", "ms", "3", "MiB/s", "12%", "5", "MiB"]
     assert unknown_row.split() == ["docker.io", *"-----", "never", first]
+
+
+def test_a_suspect_is_listed_last() -> None:
+    """It is asked last, for as long as it is suspected, however fast it is."""
+    first, second = "https://a.example", "https://b.example"
+    known = {("docker.io", first): Performance(0.1, MIB, suspected_until=100.0)}
+    assert order_endpoints("docker.io", [first, second], known, 99.0) == [second, first]
+    assert order_endpoints("docker.io", [first, second], known, 100.0) == [first, second]
 
 
 def test_progress_names_who_is_measured() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.errors import DigestMismatch
+from registry.errors import DigestMismatch, UpstreamUnproven
 from registry.mirror.passthrough import pass_through
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
@@ -55,6 +55,15 @@ async def test_wrong_end_lacks_its_last_byte(start: int) -> None:
     got, is_wrong = await read_through(tap, Span(start, start), SIZE)
     assert is_wrong
     assert len(got) == SIZE - start - 1
+
+
+async def test_bytes_that_need_a_proof_are_not_passed_through() -> None:
+    """They cannot be held back until the digest was checked, as they are not stored."""
+    tap = Tap()
+    tap.needs_proof = True
+    with pytest.raises(UpstreamUnproven):
+        await read_through(tap, Span(0, 0), SIZE)
+    assert tap.given == 0
 
 
 @pytest.mark.parametrize("kept", [0, 500, 1000, 70_000])

@@ -1,6 +1,7 @@
 """Laws of keeping measurements: processes share them, and a catalog that refuses costs nothing."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from registry.mirror import performance_recorder
 from registry.mirror.performance_recorder import PerformanceRecorder
 from registry.upstream.auth import Login
 from registry.upstream.endpoint import Endpoint
+from registry.upstream.failover import EndpointPool
 from registry.upstream.tokens import TokenCache
 
 URL = "https://hub.example/mirror"
@@ -27,10 +29,17 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
         yield opened
 
 
-def make_endpoint() -> Endpoint:
+def make_endpoint(url: str = URL) -> Endpoint:
     client = httpx.AsyncClient()
-    login = Login(URL, None, TokenCache(client, lambda: 0.0))
-    return Endpoint(URL, client, login, lambda: 0.0, lambda limit: None)
+    login = Login(url, None, TokenCache(client, lambda: 0.0))
+    return Endpoint(url, client, login, lambda: 0.0, lambda limit: None)
+
+
+def make_pool(endpoint: Endpoint) -> EndpointPool:
+    """Return a pool of an endpoint, and of another one of which nothing is known."""
+    return EndpointPool(
+        "docker.io", [endpoint, make_endpoint("https://other.example")], float, random.Random(1)
+    )
 
 
 def watch(
@@ -55,6 +64,21 @@ async def test_processes_learn_from_each_other(database: Database) -> None:
 
     assert others.performance == own.performance
     assert others.measured.estimate(MIB) == pytest.approx(0.75)
+
+
+async def test_a_suspect_of_one_process_is_one_of_all(database: Database) -> None:
+    """Also after a restart; it is asked last, whatever else is known of it."""
+    first, own = watch(database)
+    second, others = watch(database)
+    assert not make_pool(others).is_suspect(others)
+    make_pool(own).mark_suspect([own.origin])
+    await first.exchange()
+    await second.exchange()
+
+    assert make_pool(others).is_suspect(others)
+    assert make_pool(others).candidates()[-1] is others
+    restarted = watch(database)[1]
+    assert make_pool(restarted).is_suspect(restarted)
 
 
 async def test_each_measurement_counts_once(database: Database) -> None:

@@ -6,12 +6,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import structlog
 
 from registry.content.ingest import Ingest
 from registry.errors import DigestMismatch, StoreError, UpstreamUnreachable
 from registry.mirror.announcement import Announcement
 from registry.mirror.download_request import DownloadRequest
 from registry.mirror.repair import LEAST_UNIT, judge
+from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
 from registry.store.rejected import RejectedBytes
@@ -146,16 +148,54 @@ async def test_of_one_endpoint_nothing_can_be_compared(open_ingest: Ingest) -> N
     assert list(info.suspects) == ["first"]
 
 
-async def test_two_liars_are_not_found(open_ingest: Ingest) -> None:
-    """Then all are suspected, as before, and the next download begins again."""
+@pytest.mark.parametrize("are_lying_on", [False, True])
+async def test_two_liars_are_both_found(open_ingest: Ingest, are_lying_on: bool) -> None:
+    """Each is named with its own ranges, also if it lies again when it is asked about others."""
     site = Site(open_ingest, NAMES)
-    await site.receive(0, 1)
+    await site.receive(0, 4)
+    if are_lying_on:
+        site.endpoints[0].lies = [Span(0, RANGE), Span(16 * RANGE, 17 * RANGE)]
+        site.endpoints[1].lies = [Span(4 * RANGE, 5 * RANGE), Span(12 * RANGE, 14 * RANGE)]
+
+    with structlog.testing.capture_logs() as events:
+        await site.judge()
+
+    assert site.ingest.is_complete
+    assert sorted(site.download.liars) == ["first", "second"]
+    lines = [each for each in events if each["event"] == "wrong bytes replaced"]
+    wrong = {each["endpoint"]: each["ranges"] for each in lines}
+    assert wrong["second"][0].startswith(f"{4 * RANGE}-")
+    assert wrong["first"][0].startswith("0-")
+    assert site.received <= 2 * RANGE + len(CONTENT) // 10
+
+
+async def test_a_liar_that_is_asked_about_others_does_not_hide_them(open_ingest: Ingest) -> None:
+    """Of two that lie in different ranges, both are asked: what differs may be right."""
+    site = Site(open_ingest, NAMES[:2])
+    await site.receive(0, 5)
+    site.endpoints[0].lies = [Span(0, RANGE), Span(7 * RANGE, 8 * RANGE)]
+    site.endpoints[1].lies = [Span(5 * RANGE, 6 * RANGE), Span(2 * RANGE, 3 * RANGE)]
+
+    await site.judge()
+
+    assert site.ingest.is_complete
+    assert sorted(site.download.liars) == ["first", "second"]
+    assert site.received <= 6 * RANGE
+
+
+async def test_the_same_bytes_wrong_everywhere_are_not_found(open_ingest: Ingest) -> None:
+    """Then all are suspected, and the next download begins again; it costs one blob at most."""
+    site = Site(open_ingest, NAMES)
+    await site.receive(0)
+    for endpoint in site.endpoints:
+        endpoint.lies = [Span(0, RANGE)]
 
     with pytest.raises(DigestMismatch, match=f"{len(CONTENT)} bytes"):
         await site.judge()
 
     assert not site.ingest.is_complete
     assert site.download.liars == []
+    assert site.received <= 1.1 * len(CONTENT)
 
 
 async def test_a_disk_that_refuses_is_said(

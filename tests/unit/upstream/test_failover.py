@@ -21,7 +21,7 @@ from registry.upstream.auth import Login
 from registry.upstream.combined_failures import combine, is_temporary
 from registry.upstream.contract import Fallback
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.failover import ROUNDS, SUSPECT_TIME, EndpointPool
+from registry.upstream.failover import ROUNDS, EndpointPool
 from registry.upstream.failures import (
     EndpointSuspended,
     HeadRefused,
@@ -29,6 +29,7 @@ from registry.upstream.failures import (
     RangeRefused,
     RequestRefused,
 )
+from registry.upstream.measurements import Measurements
 from registry.upstream.tokens import TokenCache
 
 ABSENT = BlobUnknown("r", "d")
@@ -88,6 +89,8 @@ def make_pool(clock: Callable[[], float]) -> EndpointPool:
     endpoints = [
         Endpoint(url, client, Login(url, None, tokens), clock, lambda limit: None) for url in urls
     ]
+    for endpoint in endpoints:
+        endpoint.measured = Measurements(clock)
     return EndpointPool("docker.io", endpoints, clock, random.Random(1))
 
 
@@ -160,34 +163,6 @@ async def test_retry_after_is_not_waited_for_if_there_is_a_fallback(
         with pytest.raises(UpstreamUnreachable):
             await pool.ask(ask, fallback=fallback)
     assert asked == ["first", "second"]
-
-
-async def test_suspect_is_asked_last(pool: EndpointPool) -> None:
-    """An endpoint that sent wrong bytes is asked when the others do not have the blob."""
-    pool.mark_suspect(["https://first.example"])
-    ask, asked = answer(ABSENT, "yes")
-    assert await pool.ask(ask) == "yes"
-    assert asked == ["second", "first"]
-
-
-def test_all_may_be_suspect(pool: EndpointPool) -> None:
-    """When all have sent wrong bytes, all are still asked, the one marked last as the last."""
-    first, second = pool.candidates()
-    pool.mark_suspect([second.origin, first.origin])
-    assert [second, first] == pool.candidates()
-
-
-async def test_endpoint_is_suspect_for_ten_minutes() -> None:
-    """After ten minutes an endpoint that sent wrong bytes is asked in its own place again."""
-    now = 1000.0
-    pool = make_pool(lambda: now)
-    expected = pool.candidates()
-    pool.mark_suspect([expected[0].origin])
-
-    now += SUSPECT_TIME - 1
-    assert expected[::-1] == pool.candidates()
-    now += 1
-    assert expected == pool.candidates()
 
 
 async def test_endpoint_without_a_connection_is_asked_last() -> None:

@@ -1,14 +1,48 @@
 """Laws of endpoints that have to send right bytes before theirs are sent to clients."""
 
 import random
+from collections.abc import Sequence
+from contextlib import aclosing
 
 import httpx
 import pytest
 
+from registry.errors import UpstreamUnproven
+from registry.oci.digest import Digest
 from registry.upstream.auth import Login
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
 from registry.upstream.tokens import TokenCache
+from tests.fakes.virtual_endpoints import VirtualEndpoint, VirtualTransport, build_source
+
+CONTENT = bytes(range(256)) * 1000
+NAMES = ("first", "second", "third")
+
+
+async def read_required(proven: Sequence[str]) -> tuple[str, list[int]]:
+    """Read bytes that are sent at once; return who sent them, and how many each endpoint has sent.
+
+    `proven` are the endpoints that have sent right bytes before.
+    """
+    endpoints = [VirtualEndpoint(f"https://{name}.example", CONTENT) for name in NAMES]
+    async with httpx.AsyncClient(transport=VirtualTransport(endpoints)) as client:
+        source = build_source(endpoints, client, needs_proof=True)
+        for endpoint in source._pool.candidates():
+            if endpoint.origin in proven:
+                endpoint.measured.note_right(1)
+        download = source.open_blob("library/a", Digest.of(CONTENT), len(CONTENT))
+        download.require_proof()
+        async with aclosing(download.stream(0, None)) as chunks:
+            assert b"".join([chunk async for chunk in chunks]) == CONTENT
+    return download.endpoint, [each.total for each in endpoints]
+
+
+async def test_only_proven_endpoints_are_asked_for_what_cannot_be_held_back() -> None:
+    """Wherever they are in the order; and if there are none, nobody is asked."""
+    proven = "https://third.example"
+    assert await read_required([proven]) == (proven, [0, 0, len(CONTENT)])
+    with pytest.raises(UpstreamUnproven, match="before they are verified"):
+        await read_required([])
 
 
 @pytest.mark.parametrize("needs_proof", [False, True])
