@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import cast
 
 from registry.errors import Unknown, UpstreamError, UpstreamFaulty
-from registry.oci.byte_ranges import Span, parse_content_range
+from registry.oci.byte_ranges import Span
 from registry.upstream.backoff import RetryBudget
+from registry.upstream.blob_answer import check_answer
 from registry.upstream.blob_body import read_body
-from registry.upstream.blob_size import read_length
 from registry.upstream.combined_failures import combine, is_temporary
 from registry.upstream.contract import Chunk
 from registry.upstream.endpoint import Endpoint
@@ -22,7 +22,7 @@ from registry.upstream.meter import Meter, within
 from registry.upstream.pacing import Pace
 from registry.upstream.range_sender import Sender
 from registry.upstream.ranking import USUAL
-from registry.upstream.request import Answer, Request, is_compressed
+from registry.upstream.request import Answer, Request
 from registry.upstream.wanted_bytes import WantedBytes
 
 OPEN_BUDGET = 25.0  # seconds until the first byte, because a client waits for the headers
@@ -240,9 +240,13 @@ class BlobDownloader:
         is_sending, began = False, wanted.offset
         try:
             async with endpoint.request(request) as answer:
-                self._check(answer, wanted)
+                self.size, has_ranges = check_answer(answer, wanted, self.size)
+                if has_ranges is not None:  # without them once, they are not relied on again
+                    self.has_ranges = has_ranges and self.has_ranges is not False
                 is_sending = True
                 self._note_sender(endpoint, answer, redirect)
+                if not wanted.needs_range:  # the bytes of `read_range` come beside these
+                    self.endpoint = endpoint.origin
                 with self._senders[endpoint].open_stream() as stream:
                     body = read_body(answer, wanted, stream, self._pace)
                     async with aclosing(body) as chunks:
@@ -260,41 +264,7 @@ class BlobDownloader:
     def _note_sender(self, endpoint: Endpoint, answer: Answer, used: str | None) -> None:
         if endpoint not in self._senders:
             self._senders[endpoint] = Meter(endpoint.measured, self._pool.clock)
-        self.endpoint = endpoint.origin
         if endpoint in self._without_range:
             endpoint.learned.refuse_ranges()
         if answer.origin != endpoint.origin and used is None:
             self._redirects.keep(endpoint, answer.url)
-
-    def _check(self, answer: Answer, wanted: WantedBytes) -> None:
-        """Compare the headers of an answer with the request, and prepare `wanted` for the body."""
-        wanted.skip, wanted.is_longer = 0, False
-        headers = answer.response.headers
-        if answer.response.status_code == 206:
-            found = parse_content_range(headers.get("content-range", ""))
-            if found is None or found[0].start != wanted.offset:
-                raise UpstreamFaulty(answer.origin, "sends another range than was asked for")
-            self._check_size(answer, found[1])
-            # If an answer had no range once, ranges are not relied on again.
-            self.has_ranges = self.has_ranges is not False
-            return
-        length = read_length(headers)
-        if is_compressed(headers) and (length is None or self.size not in (None, length)):
-            raise UpstreamFaulty(answer.origin, "compresses content although asked not to")
-        self._check_size(answer, length)
-        if wanted.offset or wanted.stop != self.size:
-            if wanted.needs_range:
-                raise RangeIgnored(answer.origin, "sends the whole blob instead of a range")
-            self.has_ranges = False
-        if wanted.may_extend or wanted.stop is None:
-            wanted.stop = self.size
-        wanted.skip = wanted.offset
-        wanted.is_longer = wanted.stop not in (None, self.size)
-
-    def _check_size(self, answer: Answer, size: int | None) -> None:
-        if self.size is None:
-            self.size = size
-        elif size is not None and size != self.size:
-            raise WrongSize(
-                answer.origin, f"has {size} bytes where the descriptor says {self.size}"
-            )

@@ -74,8 +74,9 @@ class BlobDownload(Protocol):
     """The download of one blob of one repository from the endpoints that have it.
 
     `size` is in bytes; if an endpoint names it, it is known after the first byte at the latest.
-    `endpoint` is the origin that sent the last bytes (empty: none yet). `has_ranges` says whether
-    the endpoints support ranges; None until a request for a range was answered.
+    `endpoint` is the origin that sent the last bytes of `stream` or `receive` (empty: none yet).
+    `has_ranges` says whether the endpoints support ranges; None until a request for a range was
+    answered.
     """
 
     size: int | None
