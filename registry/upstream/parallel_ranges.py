@@ -92,38 +92,21 @@ class _AloneReading:
             async with aclosing(self._read_request(chunks, speed)) as pieces:
                 async for piece in pieces:
                     yield piece
-            size = self._download.size
-            if size is None or self._offset >= size:
+            size, is_first_of_many = self._download.size, False
+            if size is None or self._offset >= size or self.fetch is not None:
                 return
             if not self._download.has_ranges:
-                async with aclosing(self._read_rest(size)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-                return
-            if self.fetch is None and speed.is_slow():
+                # For each range, the endpoint would have to send all bytes before the range too.
+                self._stop = size
+                continue
+            if speed.is_slow():
                 self._begin_fetch(speed)
-            if self.fetch is not None:
-                return
-            self._stop, is_first_of_many = min(self._offset + ALONE, size), False
+                if self.fetch is not None:
+                    return
+            self._stop = min(self._offset + ALONE, size)
 
     def _is_alone(self) -> bool:
         return self.fetch is None
-
-    async def _read_rest(self, size: int) -> AsyncGenerator[Chunk, None]:
-        """Yield the rest, if the endpoint has no ranges any more, and nobody else brings them.
-
-        For each range, it would have to send all bytes before the range too.
-        """
-        if self.fetch is None:
-            received = self._download.receive(self._offset, size, in_thread=self._is_alone)
-            async with aclosing(received) as chunks:
-                async for chunk in chunks:
-                    if isinstance(chunk, bytes):
-                        self._note(self._download.endpoint, len(chunk))
-                        yield chunk
-                    else:
-                        yield chunk
-                        self._note(self._download.endpoint, len(chunk))
 
     def _count_connections(self) -> int:
         return self._turn.connections * len(self._download.list_senders())
@@ -144,12 +127,10 @@ class _AloneReading:
                 if chunk is None:
                     break
                 if isinstance(chunk, bytes):
-                    chunk = self._receive(chunk, speed)
-                    yield chunk
+                    yield self._receive(chunk, speed)
                 else:  # nobody else brings bytes now, so that all of these are wanted
                     yield chunk
-                    speed.note(len(chunk), self._download.endpoint)
-                    self._count(len(chunk))
+                    self._count(len(chunk), speed)
                 if self._segment is not None and self._segment.is_ended_early:
                     break
                 if self._may_join(has_others) and speed.is_slow(after=MEASURE):
@@ -159,13 +140,13 @@ class _AloneReading:
 
     def _receive(self, chunk: bytes, speed: "_Speed") -> bytes:
         """Count a chunk, and return the part of it that others do not bring."""
-        speed.note(len(chunk), self._download.endpoint)
         if self._segment is not None and self.fetch is not None:
             chunk = self.fetch.receive(self._segment, chunk)
-        self._count(len(chunk))
+        self._count(len(chunk), speed)
         return chunk
 
-    def _count(self, count: int) -> None:
+    def _count(self, count: int, speed: "_Speed") -> None:
+        speed.note(count, self._download.endpoint)
         self._offset += count
         self._note(self._download.endpoint, count)
 
