@@ -1,7 +1,7 @@
 """Downloading one blob; after a broken connection, another try or another endpoint continues."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import cast
@@ -11,6 +11,7 @@ from registry.oci.byte_ranges import Span
 from registry.upstream.backoff import RetryBudget
 from registry.upstream.blob_answer import check_answer
 from registry.upstream.blob_body import read_body
+from registry.upstream.blob_senders import BlobSenders
 from registry.upstream.combined_failures import combine, is_temporary
 from registry.upstream.contract import Chunk
 from registry.upstream.endpoint import Endpoint
@@ -18,7 +19,7 @@ from registry.upstream.endpoint_senders import build_sender
 from registry.upstream.failover import EndpointPool
 from registry.upstream.failures import RangeIgnored, RangeRefused, WrongSize
 from registry.upstream.kept_redirects import KeptRedirects
-from registry.upstream.meter import Meter, within
+from registry.upstream.meter import within
 from registry.upstream.pacing import Pace
 from registry.upstream.range_sender import Sender
 from registry.upstream.ranking import USUAL
@@ -42,7 +43,7 @@ class BlobDownloader:
         self._pool = pool
         self._request = request
         self._pace = pace
-        self._senders: dict[Endpoint, Meter] = {}  # in the order of their first bytes
+        self._senders = BlobSenders(pool, request.path)
         self._may_explore = True  # until the first bytes are wanted
         # Endpoints whose connection broke during this blob: other endpoints are asked first.
         self._broken: set[Endpoint] = set()
@@ -54,17 +55,32 @@ class BlobDownloader:
         self._redirects = KeptRedirects(pool.clock)
         self._without_range: set[Endpoint] = set()  # endpoints that refused a range
         self._numbers: list[Endpoint] = []  # by the number of the sender
-        self._liars: set[Endpoint] = set()
+        self._excluded: Collection[str] = ()  # origins
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         """Mark these endpoints, or all that sent bytes, as suspect; see `BlobDownload`."""
-        # The first sender is marked last: the sender that only completed the blob is less likely
-        # to be wrong.
-        suspects = origins or tuple(endpoint.origin for endpoint in reversed(self._senders))
-        self._pool.mark_suspect(suspects)
-        if not origins and len(self._senders) == 1:
-            next(iter(self._senders)).measured.note_wrong()
-        return suspects
+        return self._senders.mark_suspect(*origins)
+
+    def mark_right(self) -> None:
+        """Note that the digest agrees with the bytes; see `BlobDownload`."""
+        self._senders.mark_right()
+
+    def mark_wrong(self, origin: str) -> None:
+        """Note that an endpoint has sent wrong bytes; see `BlobDownload`."""
+        self._senders.mark_wrong(origin)
+
+    def acquit(self, *origins: str) -> None:
+        """Note that the bytes of these endpoints were right; see `BlobDownload`."""
+        self._senders.acquit(*origins)
+
+    def exclude(self, origins: Collection[str]) -> bool:
+        """Do not ask these endpoints; return whether others are left; see `BlobDownload`."""
+        self._excluded = origins
+        return bool(self._candidates())
+
+    def needs_proof(self, origins: Iterable[str]) -> bool:
+        """Whether nothing is sent to clients yet; see `BlobDownload`."""
+        return not self._pool.suspects.are_proven(origins)
 
     def list_senders(self) -> list[Sender]:
         """Return the endpoints that may be asked for ranges; see `BlobDownload`."""
@@ -73,7 +89,8 @@ class BlobDownloader:
             for endpoint in self._candidates()
             if endpoint not in self._without_range and not endpoint.learned.has_no_ranges()
         ]
-        able = [each for each in able if not self._pool.is_suspect(each)] or able
+        failed = [each for each in self._answers if each not in self._senders]
+        able = list(self._pool.suspects.choose_senders(able, failed))
         self._numbers += [each for each in able if each not in self._numbers]
         numbers, broken = self._numbers, self._broken
         return [build_sender(numbers.index(e), e, is_broken=e in broken) for e in able]
@@ -93,24 +110,6 @@ class BlobDownloader:
         except (Unknown, UpstreamError) as error:
             self._note_failure(endpoint, error)
             raise
-
-    def mark_right(self) -> None:
-        """Note that the digest agrees with the bytes; see `BlobDownload`."""
-        for endpoint, meter in self._senders.items():
-            if endpoint not in self._liars:
-                endpoint.measured.note_right(meter.sent)
-
-    def mark_wrong(self, origin: str) -> None:
-        """Note that an endpoint has sent wrong bytes; see `BlobDownload`."""
-        self._pool.mark_suspect((origin,))
-        for endpoint in self._senders:
-            if endpoint.origin == origin:
-                self._liars.add(endpoint)
-                endpoint.measured.note_wrong()
-
-    def needs_proof(self, origins: Iterable[str]) -> bool:
-        """Whether nothing is sent to clients yet; see `BlobDownload`."""
-        return not self._pool.are_proven(origins)
 
     def stream(
         self, start: int, stop: int | None, *, may_extend: bool = False
@@ -219,14 +218,28 @@ class BlobDownloader:
 
     def _candidates(self) -> list[Endpoint]:
         left = self._pool.candidates(
-            without=self._faulty,
+            without=self._list_unwanted(),
             repository=self._request.repository,
             size=USUAL if self.size is None else self.size,
         )
-        # What clients read must not go on with bytes of an endpoint that has to prove itself.
-        if any(self._pool.are_proven([each.origin]) for each in self._senders):
-            left = [each for each in left if self._pool.are_proven([each.origin])]
         return sorted(left, key=self._broken.__contains__)
+
+    def _list_unwanted(self) -> list[Endpoint]:
+        """Return the endpoints that are not asked now for more bytes of this blob."""
+        are_proven = self._pool.suspects.are_proven
+        # What clients read must not go on with bytes of an endpoint that has to prove itself.
+        is_streamed = any(are_proven([each.origin]) for each in self._senders)
+        return [
+            each
+            for each in self._pool.endpoints
+            if each in self._faulty
+            or each.origin in self._excluded
+            or (is_streamed and not are_proven([each.origin]))
+            or (self._senders and each not in self._senders and self._is_absent(each))
+        ]
+
+    def _is_absent(self, endpoint: Endpoint) -> bool:
+        return isinstance(self._answers.get(endpoint), Unknown)
 
     async def _read(self, endpoint: Endpoint, wanted: WantedBytes) -> AsyncGenerator[Chunk, None]:
         """Yield the wanted bytes that one endpoint sends."""
@@ -244,10 +257,10 @@ class BlobDownloader:
                 if has_ranges is not None:  # without them once, they are not relied on again
                     self.has_ranges = has_ranges and self.has_ranges is not False
                 is_sending = True
-                self._note_sender(endpoint, answer, redirect)
+                self._note_answer(endpoint, answer, redirect)
                 if not wanted.needs_range:  # the bytes of `read_range` come beside these
                     self.endpoint = endpoint.origin
-                with self._senders[endpoint].open_stream() as stream:
+                with self._senders.measure(endpoint).open_stream() as stream:
                     body = read_body(answer, wanted, stream, self._pace)
                     async with aclosing(body) as chunks:
                         async for chunk in chunks:
@@ -261,9 +274,7 @@ class BlobDownloader:
                 self._without_range.discard(endpoint)
             raise
 
-    def _note_sender(self, endpoint: Endpoint, answer: Answer, used: str | None) -> None:
-        if endpoint not in self._senders:
-            self._senders[endpoint] = Meter(endpoint.measured, self._pool.clock)
+    def _note_answer(self, endpoint: Endpoint, answer: Answer, used: str | None) -> None:
         if endpoint in self._without_range:
             endpoint.learned.refuse_ranges()
         if answer.origin != endpoint.origin and used is None:

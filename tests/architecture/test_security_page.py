@@ -42,9 +42,10 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "If that is not enough, pull by digest or verify signatures.": ADVICE,
         "If an upstream has several endpoints, the setting `names` says which of them decide what a tag means ([below](#who-says-what-a-tag-means)): by default, only those of the registry itself.": "integration/test_tag_names.py::test_endpoints_disagree unit/settings/test_trusted_endpoints.py::test_whom_the_settings_trust",
         "No endpoint can give you wrong bytes for a digest.": "integration/test_faulty_manifests.py::test_a_manifest_under_a_wrong_digest_is_refused",
-        "A client that was sent some of them is cut before the last byte.": "faults/test_wrong_bytes.py::test_no_reader_gets_a_complete_wrong_blob",
-        "If three endpoints sent parts of a blob, the one that sent the wrong bytes is named in the log.": "faults/test_several_endpoints.py::test_wrong_bytes_are_replaced unit/mirror/test_repair.py::test_the_liar_is_found",
-        'With `stream = "proven"`, clients are sent nothing of an endpoint before it has sent a right blob.': "unit/mirror/test_unproven_endpoints.py::test_nothing_is_sent_before_the_digest_was_right unit/upstream/test_proven_endpoints.py::test_proof_is_right_bytes",
+        "A client that was sent some of them is cut before the last byte, and its next request gets right ones if an endpoint has them.": "faults/test_wrong_bytes.py::test_no_reader_gets_a_complete_wrong_blob faults/test_liars.py::test_the_retry_is_right_and_the_liar_is_named",
+        "The endpoint that sent the wrong bytes is named in the log and in `entrepot upstreams ls`.": "faults/test_several_endpoints.py::test_wrong_bytes_are_replaced unit/mirror/test_repair.py::test_the_liar_is_found faults/test_liars.py::test_a_liar_is_last_until_it_has_sent_right_bytes",
+        "It is asked last, and clients are sent nothing of it before the digest was right.": "unit/upstream/test_suspects.py::test_a_liar_is_suspect_until_it_has_sent_right_bytes",
+        'With `stream = "proven"`, so it is for every endpoint that has not sent a right blob yet.': "unit/mirror/test_unproven_endpoints.py::test_nothing_is_sent_before_the_digest_was_right unit/upstream/test_proven_endpoints.py::test_proof_is_right_bytes",
         # Who says what a tag means
         "Whoever answers for a tag decides which image you get, and nothing in the answer can be verified.": ADVICE,
         "So `names` in the table of an upstream says which of its endpoints are asked about tags.": "unit/upstream/test_tag_policy.py::test_who_is_asked",

@@ -21,7 +21,7 @@ from registry.upstream.auth import Login
 from registry.upstream.combined_failures import combine, is_temporary
 from registry.upstream.contract import Fallback
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.failover import ROUNDS, SUSPECT_TIME, EndpointPool
+from registry.upstream.failover import ROUNDS, EndpointPool
 from registry.upstream.failures import (
     EndpointSuspended,
     HeadRefused,
@@ -29,6 +29,7 @@ from registry.upstream.failures import (
     RangeRefused,
     RequestRefused,
 )
+from registry.upstream.suspects import SUSPECT_TIME
 from registry.upstream.tokens import TokenCache
 
 ABSENT = BlobUnknown("r", "d")
@@ -164,17 +165,10 @@ async def test_retry_after_is_not_waited_for_if_there_is_a_fallback(
 
 async def test_suspect_is_asked_last(pool: EndpointPool) -> None:
     """An endpoint that sent wrong bytes is asked when the others do not have the blob."""
-    pool.mark_suspect(["https://first.example"])
+    pool.suspects.mark(["https://first.example"])
     ask, asked = answer(ABSENT, "yes")
     assert await pool.ask(ask) == "yes"
     assert asked == ["second", "first"]
-
-
-def test_all_may_be_suspect(pool: EndpointPool) -> None:
-    """When all have sent wrong bytes, all are still asked, the one marked last as the last."""
-    first, second = pool.candidates()
-    pool.mark_suspect([second.origin, first.origin])
-    assert [second, first] == pool.candidates()
 
 
 async def test_endpoint_is_suspect_for_ten_minutes() -> None:
@@ -182,7 +176,7 @@ async def test_endpoint_is_suspect_for_ten_minutes() -> None:
     now = 1000.0
     pool = make_pool(lambda: now)
     expected = pool.candidates()
-    pool.mark_suspect([expected[0].origin])
+    pool.suspects.mark([expected[0].origin])
 
     now += SUSPECT_TIME - 1
     assert expected[::-1] == pool.candidates()

@@ -1,0 +1,66 @@
+"""The endpoints that have sent bytes of one blob, and whether these were right."""
+
+from collections.abc import Iterator, Sequence
+
+from registry.upstream.endpoint import Endpoint
+from registry.upstream.failover import EndpointPool
+from registry.upstream.meter import Meter
+
+
+class BlobSenders:
+    """The endpoints of a pool that have answered with bytes of a blob, in this order.
+
+    `blob` is the path of the blob, for the log.
+    """
+
+    def __init__(self, pool: EndpointPool, blob: str) -> None:
+        self._pool = pool
+        self._blob = blob
+        self._meters: dict[Endpoint, Meter] = {}
+        self._liars: set[str] = set()
+
+    def __contains__(self, endpoint: object) -> bool:
+        return endpoint in self._meters
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(self._meters)
+
+    def __len__(self) -> int:
+        return len(self._meters)
+
+    def measure(self, endpoint: Endpoint) -> Meter:
+        """Return what measures the bytes that an endpoint sends."""
+        if endpoint not in self._meters:
+            self._meters[endpoint] = Meter(endpoint.measured, self._pool.clock)
+        return self._meters[endpoint]
+
+    def mark_suspect(self, *origins: str) -> Sequence[str]:
+        """Mark these endpoints, or all that sent bytes, as suspect; see `BlobDownload`."""
+        # The first sender is marked last: the sender that only completed the blob is less likely
+        # to be wrong.
+        suspects = origins or tuple(each.origin for each in reversed(self._meters))
+        if not origins and len(suspects) == 1:
+            self.mark_wrong(*suspects)
+        else:
+            self._pool.suspects.mark(suspects)
+        return suspects
+
+    def mark_right(self) -> None:
+        """Note that the digest agrees with the bytes; see `BlobDownload`."""
+        for endpoint, meter in self._meters.items():
+            # The bytes of others may be all that the digest has proved of an endpoint that lies.
+            is_proof = len(self._meters) == 1 or not endpoint.performance.is_distrusted
+            if is_proof and endpoint.origin not in self._liars:
+                endpoint.measured.note_right(meter.sent)
+        if len(self._meters) == 1:
+            self.acquit(*(each.origin for each in self._meters))
+
+    def mark_wrong(self, origin: str) -> None:
+        """Note that an endpoint has sent wrong bytes; see `BlobDownload`."""
+        self._liars.add(origin)
+        self._pool.suspects.convict(origin, self._blob)
+
+    def acquit(self, *origins: str) -> None:
+        """Note that the bytes of these endpoints were right; see `BlobDownload`."""
+        for origin in origins:
+            self._pool.suspects.acquit(origin)
