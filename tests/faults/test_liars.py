@@ -160,6 +160,7 @@ def test_without_another_endpoint_the_failure_says_what_to_do(
     assert "entrepot upstreams test" in failed["why"]
 
 
+@pytest.mark.programs
 def test_who_does_not_have_a_blob_does_not_slow_it_down(
     hubs: list[FakeUpstream], make_mirror: MirrorMaker, tmp_path: Path, note: Note
 ) -> None:
