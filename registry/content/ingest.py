@@ -13,6 +13,7 @@ from typing import TypeVar
 from registry.content.destination import Stored
 from registry.content.open_ingest import OpenIngest
 from registry.errors import StoreError
+from registry.oci.byte_ranges import Span
 from registry.store.ingests import IngestInfo
 from registry.store.partial import PartialWriter
 from registry.store.rejected import RejectedBytes
@@ -82,6 +83,10 @@ class Ingest(OpenIngest[PartialWriter]):
         """
         await self._reserve(2 * self.offset)
         return await in_thread(self._writer.begin_again)
+
+    def differs(self, rejected: RejectedBytes, span: Span) -> bool:
+        """Whether rejected bytes are others than those that were received now; this blocks."""
+        return rejected.differs_from(self._writer.read, span)
 
     async def expect(self, size: int | None) -> None:
         """Note the size of the blob, as its upstream states it (None: it does not).

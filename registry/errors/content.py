@@ -15,11 +15,19 @@ class ManifestInvalid(EntrepotError):
 
 
 class DigestMismatch(EntrepotError):
-    """Bytes that do not have their digest; they have been deleted."""
+    """Bytes that do not have their digest; they have been deleted.
 
-    def __init__(self, digest: str, why: str) -> None:
+    `details` are for the operator, and not for clients.
+    """
+
+    def __init__(self, digest: str, why: str, details: str = "") -> None:
         self.digest, self.why = digest, why
-        super().__init__(f"{digest}: {why}")
+        super().__init__("; ".join(filter(None, (self.public, details))))
+
+    @property
+    def public(self) -> str:
+        """What clients may read."""
+        return f"{self.digest}: {self.why}"
 
 
 class DownloadCrashed(EntrepotError):

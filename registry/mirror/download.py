@@ -17,13 +17,15 @@ from registry.errors import (
     EntrepotError,
     StoreError,
     TooManyDownloads,
+    Unknown,
+    UpstreamError,
 )
 from registry.logs import get_logger
 from registry.metrics.process_metrics import Metrics
 from registry.mirror.announcement import Announcement
 from registry.mirror.bandwidth import Bandwidth
 from registry.mirror.download_request import DownloadRequest, PartChoice
-from registry.mirror.repair import judge
+from registry.mirror.judge import Judge
 from registry.mirror.rest import Rest
 from registry.store.files import refuse
 from registry.store.partial import PartialReader, PartialState, Progress
@@ -253,13 +255,21 @@ class Download:
         return True
 
     async def _fetch(self, ingest: Ingest, resumed: int, pace: Pace) -> None:
-        """Download all bytes after the first `resumed` ones, and check or repair them."""
-        download = self._request.open(pace)
-        told = Announcement(ingest, self._request, download, self._clock, resumed)
-        counter = self._metrics.downloaded_bytes
-        rest = Rest(ingest, download, told, self._part, self._turn, counter.inc, self._log)
-        await rest.fetch(resumed, start=self._start, notify=self._notify)
-        await judge(ingest, download, told, on_reject=self._begin_again, note=counter.inc)
+        """Download all bytes after the first `resumed` ones, and again if they are wrong."""
+        count, is_right = self._metrics.downloaded_bytes.inc, False
+        with Judge(ingest, on_reject=self._begin_again, note=count) as judge:
+            while not is_right:
+                download = self._request.open(pace)
+                judge.admit(download)
+                told = Announcement(ingest, self._request, download, self._clock, resumed)
+                rest = Rest(ingest, download, told, self._part, self._turn, count, self._log)
+                try:
+                    await rest.fetch(resumed, start=self._start, notify=self._notify)
+                except (Unknown, UpstreamError) as error:
+                    if judge.has_rejected:
+                        raise judge.fail(error) from error
+                    raise
+                is_right, resumed = await judge.is_right(download, told), 0
 
     def _begin_again(self) -> None:
         """Let readers see that bytes are wrong; who comes now waits for the right ones."""

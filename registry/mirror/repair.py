@@ -8,9 +8,8 @@ from contextlib import aclosing, suppress
 from itertools import chain, combinations, islice
 
 from registry.content.ingest import Ingest
-from registry.errors import DigestMismatch, StoreError, Unknown, UpstreamError
+from registry.errors import Unknown, UpstreamError
 from registry.logs import get_logger
-from registry.mirror.announcement import Announcement
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.rejected import RejectedBytes
@@ -23,7 +22,7 @@ SAMPLE = 4 * 1024  # bytes
 LEAST_UNIT = 512 * 1024  # bytes, of which one sample is compared at a time
 MOST_UNITS = 2048  # of a blob
 AT_ONCE = 4  # requests to each endpoint
-WITHIN = 20.0  # seconds; who asks for the blob meanwhile waits, and clients wait for 30 s
+WITHIN = 5.0  # seconds; who asks for the blob meanwhile waits, and then it is downloaded again
 MOST_OF_BLOB = 0.7  # part of the blob; to compare more costs as much as a new download
 MOST_CHOICES = 32  # of differing spans, for each of which the blob is hashed
 SHOWN = 5  # spans in the log
@@ -33,60 +32,31 @@ SHOWN = 5  # spans in the log
 WrongBytes = Mapping[str, Sequence[Span]]
 
 
-async def judge(
+async def repair(
     ingest: Ingest,
-    download: BlobDownload,
-    told: Announcement,
-    *,
-    on_reject: Callable[[], None],
-    note: Callable[[int], None],
-) -> None:
-    """Note who has sent right and wrong bytes of a blob that is complete.
-
-    If its digest is wrong, the wrong bytes are replaced if they are found among those of several
-    endpoints. `on_reject` is called when readers can see that their bytes are wrong: the right ones
-    come in another file. `note` is called with each number of bytes that are received.
-
-    Raises:
-        DigestMismatch: the wrong bytes were searched for, and not found.
-        StoreError: the disk refused.
-    """
-    if not ingest.is_complete:
-        are_known, size = told.suspect(), ingest.offset
-        if not await _repair(ingest, download, told.trace, on_reject, note):
-            if are_known:
-                download.mark_suspect()
-            if not ingest.offset:  # the file with the wrong bytes is rejected already
-                why = f"{size} bytes were received, and are wrong"
-                raise DigestMismatch(str(ingest.digest), why)
-            return
-    download.mark_right()
-
-
-async def _repair(
-    ingest: Ingest,
+    rejected: RejectedBytes,
     download: BlobDownload,
     trace: SenderTrace,
-    on_reject: Callable[[], None],
+    *,
+    senders: Sequence[Sender],
     note: Callable[[int], None],
 ) -> bool:
-    """Replace the wrong bytes of an ingest; return whether they were found."""
-    senders = download.list_senders()
-    if len(senders) < 2 or not ingest.offset == download.size == trace.stop:
-        return False
-    try:
-        rejected = await ingest.begin_again()
-    except StoreError:  # too little space for both files
-        return False
-    on_reject()
+    """Replace wrong bytes, if they are found by comparing those of several endpoints.
+
+    The bytes in `rejected` are copied into the ingest, which has begun again. `senders` may be
+    asked for ranges, and `note` is called with each number of bytes that are received. Returns
+    whether the blob is right now; otherwise nothing was copied.
+
+    Raises:
+        StoreError: the disk refused.
+    """
     began = time.monotonic()
-    with rejected:
-        search = _Search(ingest.digest, rejected, download, trace=trace, senders=senders, note=note)
-        found = await search.run()
-        if found is None:
-            return False
-        spans = [span for each in found.values() for span in each]
-        await ingest.append(rejected.pieces(spans), rejected.size)
+    search = _Search(ingest.digest, rejected, download, trace=trace, senders=senders, note=note)
+    found = await search.run()
+    if found is None:
+        return False
+    spans = [span for each in found.values() for span in each]
+    await ingest.append(rejected.pieces(spans), rejected.size)
     for origin, wrong in found.items():
         download.mark_wrong(origin)
         get_logger("registry.mirror").error(

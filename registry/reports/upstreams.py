@@ -167,8 +167,9 @@ class KnownEndpoint:
     """What the mirror knows of an endpoint; `place` is its place in the order, from 1.
 
     Times are in seconds, rates in bytes per second; None means that it was never measured.
-    `failing` is the part of requests that fail, 0 to 1. `right` counts verified bytes, `wrong` how
-    often wrong bytes came, and `measured` is when something was last measured (0: never).
+    `failing` is the part of requests that fail, 0 to 1. `wrong` counts how often wrong bytes came,
+    and `right` the verified bytes since then. `suspect` says that these are too few, so that it is
+    asked last. `measured` is when something was last measured (0: never).
     """
 
     upstream: str
@@ -180,6 +181,7 @@ class KnownEndpoint:
     failing: float
     right: int
     wrong: int
+    suspect: bool
     measured: float
 
 
@@ -188,15 +190,19 @@ def order_endpoints(
     urls: Sequence[str],
     known: Mapping[tuple[str, str], Performance],
     now: float,
+    *,
+    is_measured: bool = True,
 ) -> list[str]:
     """Return the endpoints of an upstream in the order in which a large blob asks them now.
 
     `urls` are in the order of the settings, and `now` is in epoch seconds. Those that have sent
-    wrong bytes are last.
+    wrong bytes are last. If `is_measured` is false, the others stay in the order of the settings.
     """
     found = {url: known.get((upstream, url), Performance()) for url in urls}
-    ranked = rank(urls, urls, lambda url: found[url].estimate(USUAL, now))
-    return sorted(ranked, key=lambda url: found[url].find_suspicion(now))
+    ranked = rank(urls, urls, lambda url: found[url].estimate(USUAL, now)) if is_measured else urls
+    return sorted(
+        ranked, key=lambda url: (found[url].is_distrusted, found[url].find_suspicion(now))
+    )
 
 
 def list_known(
@@ -217,6 +223,7 @@ def list_known(
             found.failing,
             found.right,
             found.wrong,
+            found.is_distrusted,
             found.at,
         )
         for upstream, urls in endpoints.items()

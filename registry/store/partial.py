@@ -16,7 +16,7 @@ import errno
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -24,15 +24,14 @@ from pathlib import Path
 from typing import Self
 
 from registry.errors import DigestMismatch
+from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.files import leads_to, refuse, take_lock, translate_errors
+from registry.store.portions import cut_portions
 from registry.store.rejected import RejectedBytes
 
 WHOLE = 0o444  # the mode of a verified file; its owner can read and lock it after a crash
 _REJECTED, _GROWING = 0o400, 0o600
-# Bytes that are hashed and then written in one call. For larger writes the kernel looks for larger
-# pages, which sometimes takes longer than the write itself (docs/evidence/0003-speed.md).
-_PORTION = 256 * 1024
 _REHASH = 1024 * 1024  # bytes read at a time when existing bytes are hashed
 
 
@@ -108,23 +107,6 @@ class PartialReader:
         self.close()
 
 
-def _cut(chunks: Iterable[bytes]) -> Iterator[list[memoryview]]:
-    """Yield the bytes of the chunks in portions that fit into the cache of a processor core."""
-    portion: list[memoryview] = []
-    left = _PORTION
-    for chunk in chunks:
-        rest = memoryview(chunk)
-        while rest:
-            piece, rest = rest[:left], rest[left:]
-            portion.append(piece)
-            left -= piece.nbytes
-            if not left:
-                yield portion
-                portion, left = [], _PORTION
-    if portion:
-        yield portion
-
-
 class PartialWriter:
     """The only writer of a partial file; it holds the lock as long as `descriptor` is open.
 
@@ -178,6 +160,11 @@ class PartialWriter:
             self.written += len(block)
         return self.written - start
 
+    def read(self, span: Span) -> bytes:
+        """Return bytes that this writer has received."""
+        data = os.pread(self._descriptor, span.length, span.start)
+        return data + self._held if span.stop > self.written else data
+
     def restart(self) -> None:
         """Begin again with an empty file, before this writer has appended anything.
 
@@ -217,7 +204,7 @@ class PartialWriter:
         Raises:
             StoreError: the disk refused (full, gone); the written bytes stay valid for readers.
         """
-        for portion in _cut(chunks):
+        for portion in cut_portions(chunks):
             self.append_portion(portion)
 
     def append_portion(self, portion: list[memoryview]) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -43,6 +43,10 @@ class RejectedBytes:
         data = os.pread(self._descriptor, span.length, span.start)
         return data + self._held if span.stop > self._stop else data
 
+    def differs_from(self, read: Callable[[Span], bytes], span: Span) -> bool:
+        """Whether the rejected bytes of a span are others than those that `read` returns."""
+        return any(self.read(piece) != read(piece) for piece in _cut(span))
+
     def put_beside(self, offset: int, data: bytes) -> bool:
         """Keep other bytes for a span; return whether they differ from the rejected ones.
 
@@ -65,8 +69,8 @@ class RejectedBytes:
         yield from self._read_pieces(Span(at, self.size))
 
     def _read_pieces(self, span: Span) -> Iterator[bytes]:
-        for start in range(span.start, span.stop, _PIECE):
-            yield self.read(Span(start, min(start + _PIECE, span.stop)))
+        for piece in _cut(span):
+            yield self.read(piece)
 
     def has_digest(self, digest: Digest, replaced: Iterable[Span]) -> bool:
         """Whether all bytes have this digest, with the other bytes in the `replaced` spans."""
@@ -85,3 +89,8 @@ class RejectedBytes:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _cut(span: Span) -> Iterator[Span]:
+    for start in range(span.start, span.stop, _PIECE):
+        yield Span(start, min(start + _PIECE, span.stop))

@@ -1,7 +1,7 @@
 """Downloading one blob; after a broken connection, another try or another endpoint continues."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import cast
@@ -44,7 +44,7 @@ class BlobDownloader:
         self._pool = pool
         self._request = request
         self._pace = pace
-        self._senders = BlobSenders(pool)
+        self._senders = BlobSenders(pool, request.path)
         self._may_explore = True  # until the first bytes are wanted
         # Endpoints whose connection broke during this blob: other endpoints are asked first.
         self._broken: set[Endpoint] = set()
@@ -56,6 +56,7 @@ class BlobDownloader:
         self._redirects = KeptRedirects(pool.clock)
         self._without_range: set[Endpoint] = set()  # endpoints that refused a range
         self._numbers: list[Endpoint] = []  # by the number of the sender
+        self._excluded: Collection[str] = ()  # origins
         self._is_proof_required = False
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
@@ -70,9 +71,18 @@ class BlobDownloader:
         """Note that an endpoint has sent wrong bytes; see `BlobDownload`."""
         self._senders.mark_wrong(origin)
 
+    def acquit(self, *origins: str) -> None:
+        """Note that the bytes of these endpoints were right; see `BlobDownload`."""
+        self._senders.acquit(*origins)
+
+    def exclude(self, origins: Collection[str]) -> bool:
+        """Do not ask these endpoints; return whether others are left; see `BlobDownload`."""
+        self._excluded = origins
+        return bool(self._candidates())
+
     def needs_proof(self, origins: Iterable[str]) -> bool:
         """Whether nothing is sent to clients yet; see `BlobDownload`."""
-        return not self._pool.are_proven(origins)
+        return not self._pool.suspects.are_proven(origins)
 
     def list_senders(self) -> list[Sender]:
         """Return the endpoints that may be asked for ranges; see `BlobDownload`."""
@@ -81,7 +91,8 @@ class BlobDownloader:
             for endpoint in self._candidates()
             if endpoint not in self._without_range and not endpoint.learned.has_no_ranges()
         ]
-        able = [each for each in able if not self._pool.is_suspect(each)] or able
+        failed = [each for each in self._answers if each not in self._senders]
+        able = list(self._pool.suspects.choose_senders(able, failed))
         self._numbers += [each for each in able if each not in self._numbers]
         numbers, broken = self._numbers, self._broken
         return [build_sender(numbers.index(e), e, is_broken=e in broken) for e in able]
@@ -240,17 +251,30 @@ class BlobDownloader:
 
     def _candidates(self) -> list[Endpoint]:
         left = self._pool.candidates(
-            without=self._faulty,
+            without=self._list_unwanted(),
             repository=self._request.repository,
             size=USUAL if self.size is None else self.size,
         )
-        # What clients read must not go on with bytes of an endpoint that has to prove itself.
-        if self._is_proof_required or any(map(self._is_proven, self._senders)):
-            left = list(filter(self._is_proven, left))
         return sorted(left, key=self._broken.__contains__)
 
+    def _list_unwanted(self) -> list[Endpoint]:
+        """Return the endpoints that are not asked now for more bytes of this blob."""
+        # What clients read must not go on with bytes of an endpoint that has to prove itself.
+        is_streamed = self._is_proof_required or any(map(self._is_proven, self._senders))
+        return [
+            each
+            for each in self._pool.endpoints
+            if each in self._faulty
+            or each.origin in self._excluded
+            or (is_streamed and not self._is_proven(each))
+            or (self._senders and each not in self._senders and self._is_absent(each))
+        ]
+
     def _is_proven(self, endpoint: Endpoint) -> bool:
-        return self._pool.are_proven([endpoint.origin])
+        return self._pool.suspects.are_proven([endpoint.origin])
+
+    def _is_absent(self, endpoint: Endpoint) -> bool:
+        return isinstance(self._answers.get(endpoint), Unknown)
 
     async def _read(self, endpoint: Endpoint, wanted: WantedBytes) -> AsyncGenerator[Chunk, None]:
         """Yield the wanted bytes that one endpoint sends."""

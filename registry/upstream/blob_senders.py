@@ -8,12 +8,16 @@ from registry.upstream.meter import Meter
 
 
 class BlobSenders:
-    """The endpoints of a pool that have answered with bytes of one blob, in this order."""
+    """The endpoints of a pool that have answered with bytes of a blob, in this order.
 
-    def __init__(self, pool: EndpointPool) -> None:
+    `blob` is the path of the blob, for the log.
+    """
+
+    def __init__(self, pool: EndpointPool, blob: str) -> None:
         self._pool = pool
+        self._blob = blob
         self._meters: dict[Endpoint, Meter] = {}
-        self._liars: set[Endpoint] = set()
+        self._liars: set[str] = set()
 
     def __contains__(self, endpoint: object) -> bool:
         return endpoint in self._meters
@@ -34,23 +38,30 @@ class BlobSenders:
         """Mark these endpoints, or all that sent bytes, as suspect; see `BlobDownload`."""
         # The first sender is marked last: the sender that only completed the blob is less likely
         # to be wrong.
-        senders = [each for each, meter in reversed(self._meters.items()) if meter.sent]
-        suspects = origins or tuple(each.origin for each in senders)
-        self._pool.mark_suspect(suspects)
-        if not origins and len(senders) == 1:
-            senders[0].measured.note_wrong()
+        senders = [each.origin for each, meter in reversed(self._meters.items()) if meter.sent]
+        suspects = origins or tuple(senders)
+        if not origins and len(suspects) == 1:
+            self.mark_wrong(*suspects)
+        else:
+            self._pool.suspects.mark(suspects)
         return suspects
 
     def mark_right(self) -> None:
         """Note that the digest agrees with the bytes; see `BlobDownload`."""
         for endpoint, meter in self._meters.items():
-            if endpoint not in self._liars:
+            # The bytes of others may be all that the digest has proved of an endpoint that lies.
+            is_proof = len(self._meters) == 1 or not endpoint.performance.is_distrusted
+            if is_proof and endpoint.origin not in self._liars:
                 endpoint.measured.note_right(meter.sent)
+        if len(self._meters) == 1:
+            self.acquit(*(each.origin for each in self._meters))
 
     def mark_wrong(self, origin: str) -> None:
         """Note that an endpoint has sent wrong bytes; see `BlobDownload`."""
-        self._pool.mark_suspect((origin,))
-        for endpoint in self._meters:
-            if endpoint.origin == origin:
-                self._liars.add(endpoint)
-                endpoint.measured.note_wrong()
+        self._liars.add(origin)
+        self._pool.suspects.convict(origin, self._blob)
+
+    def acquit(self, *origins: str) -> None:
+        """Note that the bytes of these endpoints were right; see `BlobDownload`."""
+        for origin in origins:
+            self._pool.suspects.acquit(origin)

@@ -1,6 +1,6 @@
 """The contract of upstreams, for registries and for the upstream of an offline mirror."""
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -140,10 +140,19 @@ class BlobDownload(Protocol):
         """Note that an endpoint has sent wrong bytes, as a comparison with others has shown."""
         ...
 
+    def acquit(self, *origins: str) -> None:
+        """Note that the bytes of these endpoints were right, so that they are not suspect."""
+        ...
+
+    def exclude(self, origins: Collection[str]) -> bool:
+        """Ask these endpoints for nothing; return whether there are others."""
+        ...
+
     def needs_proof(self, origins: Iterable[str]) -> bool:
         """Whether bytes of one of these endpoints may not be sent before the digest was right.
 
-        So the settings may want it for endpoints that have not sent right bytes yet.
+        So it is for suspects; and the settings may want it for endpoints that have not sent right
+        bytes yet.
         """
         ...
 

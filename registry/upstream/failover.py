@@ -4,7 +4,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar, cast
@@ -34,6 +34,7 @@ from registry.upstream.failures import (
 )
 from registry.upstream.race import CONNECT_WAIT, Question, Race
 from registry.upstream.ranking import Ranking
+from registry.upstream.suspects import Suspects
 
 T = TypeVar("T")
 ASK_BUDGET = 25.0  # seconds for one question; containerd waits 30 seconds for the headers
@@ -41,16 +42,14 @@ ROUNDS = 3  # over all endpoints
 FALLBACK_ROUNDS = 2  # for a question whose answer something else can replace
 FIRST_UNREACHED_TIME = 2.0  # seconds for which an endpoint without a connection is asked last
 LONGEST_UNREACHED_TIME = 30.0  # seconds; the time doubles with every further failure
-SUSPECT_TIME = 600.0  # seconds for which an endpoint that sent wrong bytes is asked last
-LATER = 1e-5  # seconds; of several that are marked at once, each is suspect longer than the former
 
 
 class EndpointPool:
     """The endpoints of the upstream `name`, in the order of the settings; `clock` is in seconds.
 
-    If `is_measured` is false, they are asked in this order, whatever they deliver. With
-    `needs_proof`, bytes of those that have not sent right ones yet are not sent to clients at once.
-    `now` returns epoch seconds, as measurements are also kept after a restart.
+    If `is_measured` is false, they are asked in this order, whatever they deliver. `suspects` knows
+    who may send wrong bytes; `needs_proof` and `trusted` are for it. `now` returns epoch seconds,
+    as measurements are also kept after a restart.
     """
 
     def __init__(
@@ -62,28 +61,17 @@ class EndpointPool:
         *,
         is_measured: bool = True,
         needs_proof: bool = False,
+        trusted: Collection[Endpoint] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
         self.clock = clock
         self.name = name
-        self._endpoints = tuple(endpoints)
+        self.endpoints = tuple(endpoints)
         self._chance = chance
-        self._needs_proof = needs_proof
         self._log = get_logger("registry.upstream")
         self._unreached: dict[Endpoint, _Unreached] = {}
-        self._ranking = Ranking(name, self._endpoints, is_measured=is_measured, now=now)
-
-    def are_proven(self, origins: Iterable[str]) -> bool:
-        """Whether these endpoints have sent right bytes before, or the settings want no proof."""
-        proven = {each.origin for each in self._endpoints if each.performance.right}
-        return not self._needs_proof or proven.issuperset(origins)
-
-    def is_suspect(self, endpoint: Endpoint) -> bool:
-        """Whether an endpoint has sent wrong bytes in the last ten minutes."""
-        return self._find_suspicion(endpoint) > 0.0
-
-    def _find_suspicion(self, endpoint: Endpoint) -> float:
-        return endpoint.performance.find_suspicion(endpoint.measured.now())
+        self.suspects = Suspects(name, self.endpoints, needs_proof=needs_proof, trusted=trusted)
+        self._ranking = Ranking(name, self.endpoints, is_measured=is_measured, now=now)
 
     def _is_reached(self, endpoint: Endpoint) -> bool:
         return self.clock() >= self._unreached.get(endpoint, _REACHED).until
@@ -118,12 +106,10 @@ class EndpointPool:
             if not each.health.is_suspended(now, counts=counts, repository=repository)
         ] or able
         reached = [each for each in ready if self._is_reached(each)]
-        # Of all suspects, the endpoint that was marked last is asked last. So if all endpoints are
-        # suspect, another one is asked before the endpoint that sends wrong bytes.
         chosen = reached if is_optional and reached else ready
         return sorted(
             chosen,
-            key=lambda each: (self._find_suspicion(each), each not in reached, each in last),
+            key=lambda each: (self.suspects.rank(each), each not in reached, each in last),
         )
 
     def choose_explored(self, repository: str, size: int) -> Endpoint | None:
@@ -134,24 +120,12 @@ class EndpointPool:
         now = self.clock()
         able = [
             each
-            for each in self._endpoints
+            for each in self.endpoints
             if self._is_reached(each)
-            and not self.is_suspect(each)
+            and not self.suspects.is_suspect(each)
             and not each.health.is_suspended(now, counts=False, repository=repository)
         ]
         return self._ranking.choose_explored(able, size)
-
-    def mark_suspect(self, origins: Sequence[str]) -> None:
-        """Mark endpoints as suspect because they sent wrong bytes; the likeliest origin is last.
-
-        Other processes learn it as they learn measurements.
-        """
-        for origin in origins:
-            latest = max(each.performance.suspected_until for each in self._endpoints)
-            for endpoint in self._endpoints:
-                if endpoint.origin == origin:
-                    until = endpoint.measured.now() + SUSPECT_TIME
-                    endpoint.measured.note_suspect(max(until, latest + LATER))
 
     def log_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
         """Log a failure of an endpoint, which is not visible if another endpoint answers."""
@@ -227,7 +201,7 @@ class EndpointPool:
 
         An endpoint that was left out has none, unless its circuit breaker is the reason.
         """
-        asked = (each for each in self._endpoints if each not in without)
+        asked = (each for each in self.endpoints if each not in without)
         found = (answers.get(each) or each.health.find_suspension() for each in asked)
         return [each for each in found if each is not None]
 

@@ -88,6 +88,10 @@ class Measurements:
         """Note that the endpoint may have sent wrong bytes; see `Performance`."""
         self._apply(partial(Performance.note_suspect, until=until, now=self.now()))
 
+    def note_acquitted(self) -> None:
+        """Note that the bytes of which the endpoint was suspected were right."""
+        self._apply(partial(Performance.note_acquitted, now=self.now()))
+
     def estimate(self, size: int) -> float | None:
         """Return how many seconds `size` bytes will take now; None if too little is known."""
         return self.performance.estimate(size, self.now())

@@ -14,6 +14,7 @@ FORGETTING = 900.0  # seconds after which what is known counts a third beside so
 FIRST_BYTE_WEIGHT = 0.25  # of one new time to the first byte
 FAILURE_WEIGHT = 0.25  # of one new success or failure
 FAILURE_MEMORY = 120.0  # seconds; a circuit breaker guards against an endpoint that still fails
+ENOUGH_RIGHT = 64 * 1024 * 1024  # right bytes after which wrong ones before them are forgiven
 LEAST_CHANCE = 0.05  # of a request to succeed, for estimates of endpoints that always fail
 
 
@@ -23,10 +24,10 @@ class Performance:
 
     `first_byte` is in seconds; `rate` is that of one connection and `total` that of all connections
     of one blob together, in bytes per second; None means that it was never measured. `failing` is
-    the part of the requests that failed at `at`, 0 to 1. `right` counts the bytes of verified blobs
-    that it has sent, and `wrong` how often it sent wrong bytes. `at` is when something was last
-    measured, and `rated_at` when a rate was (epoch seconds; 0: never). Until `suspected_until`, it
-    is asked last, since it may have sent wrong bytes (epoch seconds).
+    the part of the requests that failed at `at`, 0 to 1. `wrong` counts how often it sent wrong
+    bytes, and `right` the bytes of verified blobs that it has sent since then. `at` is when
+    something was last measured, and `rated_at` when a rate was (epoch seconds; 0: never). Until
+    `suspected_until`, it is asked last, since it may have sent wrong bytes (epoch seconds).
     """
 
     first_byte: float | None = None
@@ -64,12 +65,21 @@ class Performance:
         return replace(self, right=self.right + size, at=now)
 
     def note_wrong(self, now: float) -> "Performance":
-        """Return what is known after it has sent wrong bytes."""
-        return replace(self, wrong=self.wrong + 1, at=now)
+        """Return what is known after wrong bytes; the right ones before them do not count."""
+        return replace(self, wrong=self.wrong + 1, right=0, at=now)
+
+    @property
+    def is_distrusted(self) -> bool:
+        """Whether it has sent wrong bytes, and too few right ones since then."""
+        return self.wrong > 0 and self.right < ENOUGH_RIGHT
 
     def note_suspect(self, until: float, now: float) -> "Performance":
         """Return what is known after wrong bytes have come that it may have sent."""
         return replace(self, suspected_until=max(self.suspected_until, until), at=now)
+
+    def note_acquitted(self, now: float) -> "Performance":
+        """Return what is known after the bytes of which it was suspected were right."""
+        return replace(self, suspected_until=0.0, at=now)
 
     def find_suspicion(self, now: float) -> float:
         """Return by what suspects are ordered, the likeliest last; 0 if it is none."""

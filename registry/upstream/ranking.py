@@ -75,13 +75,17 @@ class Ranking:
         self._shorten_connects()
 
     def order(self, size: int) -> list[Endpoint]:
-        """Return all endpoints, best first for `size` bytes (0: a small answer)."""
+        """Return all endpoints, best first for `size` bytes (0: a small answer).
+
+        Those that have sent wrong bytes are last, however fast they are.
+        """
         if not self._is_measured:
             return list(self._written)
         is_large = size >= LARGE
         former = self._large if is_large else self._small
         counted = size if is_large else 0
         ranked = rank(self._written, former, lambda each: each.measured.estimate(counted))
+        ranked.sort(key=lambda each: each.performance.is_distrusted)
         if not is_large:
             self._small = ranked
         elif ranked != former:

@@ -59,6 +59,8 @@ def build_source(
     name: str, settings: UpstreamSettings, endpoints: Sequence[Endpoint]
 ) -> RegistrySource:
     """Make the source of one upstream registry, which asks these endpoints."""
+    urls = list_trusted(name, settings)
+    trusted = frozenset(each for each in endpoints if each.url in urls)
     pool = EndpointPool(
         name,
         endpoints,
@@ -66,9 +68,8 @@ def build_source(
         random.SystemRandom(),
         is_measured=settings.order == "measured",
         needs_proof=settings.stream == "proven",
+        trusted=trusted,
     )
-    urls = list_trusted(name, settings)
-    trusted = frozenset(each for each in endpoints if each.url in urls)
     return RegistrySource(name, pool, TagPolicy(settings.names, tuple(endpoints), trusted))
 
 

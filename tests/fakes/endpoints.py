@@ -4,7 +4,7 @@ With `tests.property.virtual_loop` a download of minutes takes no time, and is t
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -94,6 +94,8 @@ class SimulatedDownload:
         self.has_ranges: bool | None = None
         self.endpoints = list(endpoints)
         self.liars: list[str] = []
+        self.acquitted: list[str] = []
+        self.excluded: Collection[str] = ()
         self._content = content
 
     async def stream(
@@ -149,6 +151,13 @@ class SimulatedDownload:
 
     def mark_wrong(self, origin: str) -> None:
         self.liars.append(origin)
+
+    def acquit(self, *origins: str) -> None:
+        self.acquitted += origins
+
+    def exclude(self, origins: Collection[str]) -> bool:
+        self.excluded = tuple(origins)
+        return not {endpoint.name for endpoint in self.endpoints}.issubset(origins)
 
     def needs_proof(self, origins: Iterable[str]) -> bool:
         return False

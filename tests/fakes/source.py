@@ -1,7 +1,7 @@
 """An upstream in memory: a `Source` whose bytes are sent when a test allows it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -157,6 +157,12 @@ class MemoryTransfer:
 
     def mark_wrong(self, origin: str) -> None:
         self.is_accused = True
+
+    def acquit(self, *origins: str) -> None:
+        self.is_accused = False
+
+    def exclude(self, origins: Collection[str]) -> bool:
+        return ORIGIN not in origins
 
     def needs_proof(self, origins: Iterable[str]) -> bool:
         return self._tap.needs_proof

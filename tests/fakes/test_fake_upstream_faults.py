@@ -22,6 +22,8 @@ from tests.fakes.upstream import (
     Hang,
     IgnoreRange,
     Lie,
+    LieEvery,
+    LieInside,
     NoLength,
     Plain429,
     Redirect,
@@ -30,6 +32,7 @@ from tests.fakes.upstream import (
     Status,
     WrongRange,
 )
+from tests.fakes.upstream.faults import Action
 
 REPOSITORY = "library/thing"
 LAYER = bytes(range(256)) * 40
@@ -105,6 +108,23 @@ def test_wrong_bytes_keep_the_length(hub, blob):
     assert [at for at, byte in enumerate(body) if byte != LAYER[at]] == [5]
     wrong, right = (pull(hub, REPOSITORY, "manifests/latest").body for _ in range(2))
     assert (wrong[:-1], wrong[-1] == right[-1]) == (right[:-1], False)
+
+
+def test_lies_of_real_accelerators(hub, blob):
+    """One depends on the range that is asked for, and leaves small bodies right; one does not."""
+    url, half = locate(hub, REPOSITORY, blob), len(LAYER) // 2
+
+    def find_lies(action: Action, start: int, stop: int) -> list[int]:
+        hub.faults.add(Fault("cdn", action))
+        body = ask(url, Range=f"bytes={start}-{stop - 1}").body
+        return [at for at, byte in enumerate(body, start) if byte != LAYER[at]]
+
+    assert find_lies(LieInside(over=half), 0, len(LAYER)) == [half]
+    assert find_lies(LieInside(over=half - 4), half, len(LAYER)) == [(half + len(LAYER)) // 2]
+    hub.faults.clear()
+    assert find_lies(LieInside(over=half), 0, half) == []
+    hub.faults.clear()
+    assert find_lies(LieEvery(step=10, at=3), 2, 15) == [3, 13]
 
 
 def test_bodies_without_end_or_length(hub, blob):

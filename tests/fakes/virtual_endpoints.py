@@ -33,6 +33,7 @@ class Sent:
 
     asked: Span
     count: int = 0
+    is_over: bool = False
 
 
 @dataclass(eq=False)
@@ -151,6 +152,9 @@ class _Body(httpx.AsyncByteStream):
                 raise httpx.ReadError("cut")
             sent.count += len(piece)
             yield piece
+
+    async def aclose(self) -> None:
+        self._sent.is_over = True
 
 
 def build_pool(

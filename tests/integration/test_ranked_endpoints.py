@@ -154,7 +154,8 @@ async def test_an_endpoint_that_lies_is_counted(hub: FakeUpstream) -> None:
                 assert sum([len(chunk) async for chunk in chunks]) == SIZE
             if is_right:
                 download.mark_right()
+                assert endpoint.performance.right == SIZE
             else:
                 assert download.mark_suspect() == (hub.url,)
 
-        assert (endpoint.performance.right, endpoint.performance.wrong) == (SIZE, 1)
+        assert (endpoint.performance.right, endpoint.performance.wrong) == (0, 1)

@@ -16,8 +16,9 @@ def list_endpoints(config: Config = None, as_json: Json = False) -> None:
     """List the endpoints of each upstream in their order, and how each delivers.
 
     WAIT is the time to the first byte, and RATE what one download gets. FAILS is the part of its
-    requests that fail, RIGHT are the verified bytes that it sent, and WRONG is how often it sent
-    wrong bytes.
+    requests that fail, WRONG is how often it sent wrong bytes, and RIGHT are the verified bytes
+    that it has sent since then. With too few of them, it is a suspect: it is asked last, and
+    nothing of it is sent to clients before the digest was right.
 
     Example: entrepot upstreams ls --json
     """
@@ -26,9 +27,9 @@ def list_endpoints(config: Config = None, as_json: Json = False) -> None:
         upstreams = session.settings.upstreams
         known, now = read_known(session.content, upstreams), time.time()
         endpoints = {
-            name: order_endpoints(name, upstream.endpoints, known, now)
-            if upstream.order == "measured"
-            else upstream.endpoints
+            name: order_endpoints(
+                name, upstream.endpoints, known, now, is_measured=upstream.order == "measured"
+            )
             for name, upstream in upstreams.items()
         }
         print_report(list_known(endpoints, known), draw_known, as_json=as_json)
@@ -40,7 +41,7 @@ def list_endpoints(config: Config = None, as_json: Json = False) -> None:
 def draw_known(known: Sequence[KnownEndpoint]) -> Iterator[Table]:
     """Yield the table of endpoints. Pure."""
     numbers = ("WAIT", "RATE", "FAILS", "RIGHT", "WRONG")
-    columns = ("UPSTREAM", *numbers, "MEASURED", "ENDPOINT")
+    columns = ("UPSTREAM", *numbers, "MEASURED", "NOTE", "ENDPOINT")
     table = make_table(*columns, numbers=numbers, names="ENDPOINT", whole=("MEASURED",))
     for each in known:
         is_measured = bool(each.measured)
@@ -52,6 +53,7 @@ def draw_known(known: Sequence[KnownEndpoint]) -> Iterator[Table]:
             format_bytes(each.right) if is_measured else "-",
             str(each.wrong) if is_measured else "-",
             format_age(each.measured),
+            "suspect" if each.suspect else "",
             each.endpoint,
         )
     yield table

@@ -3,7 +3,7 @@
 import gzip
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,6 +18,8 @@ from tests.fakes.upstream.faults import (
     IgnoreRange,
     Invert,
     Lie,
+    LieEvery,
+    LieInside,
     NoLength,
     Stall,
     WrongRange,
@@ -111,14 +113,26 @@ def _shift(body: Body, action: WrongRange) -> None:
         body.headers["Content-Range"] = _name(body.start, body.stop, body.content.size)
 
 
+def _find_lies(body: Body, action: Lie | LieInside | LieEvery) -> Iterable[int]:
+    """Return which bytes of the content are inverted."""
+    match action:
+        case Lie(flip_at):
+            return (flip_at,)
+        case LieEvery(step, at):
+            return range(at, body.content.size, step)
+        case LieInside(over) if body.stop - body.start > over:
+            return ((body.start + body.stop) // 2,)
+    return ()
+
+
 def _apply(body: Body, action: Action) -> None:
     match action:
         case Cut(after_bytes, reset):
             body.end("reset" if reset else "cut", after_bytes)
         case Stall(after_bytes):
             body.end("stall", after_bytes)
-        case Lie(flip_at):
-            body.content = Flipped(body.content, flip_at)
+        case Lie() | LieInside() | LieEvery():
+            body.content = Flipped(body.content, *_find_lies(body, action))
         case Invert():
             body.content = Inverted(body.content)
         case Endless(declared):

@@ -53,19 +53,21 @@ class Stamped:
 
 
 class Flipped:
-    """The same content with one wrong byte; a negative position counts from the end."""
+    """The same content with some wrong bytes; a negative position counts from the end."""
 
-    def __init__(self, content: Content, at: int) -> None:
+    def __init__(self, content: Content, *places: int) -> None:
         self._content = content
         self.size = content.size
-        self._at = at % content.size if content.size else -1
+        self._places = [at % content.size for at in places if content.size]
 
     def piece(self, offset: int, most: int) -> memoryview:
         view = self._content.piece(offset, most)
-        if not offset <= self._at < offset + view.nbytes:
+        wrong = [at - offset for at in self._places if offset <= at < offset + view.nbytes]
+        if not wrong:
             return view
         changed = bytearray(view)
-        changed[self._at - offset] ^= 0xFF
+        for at in wrong:
+            changed[at] ^= 0xFF
         return memoryview(changed)
 
 

@@ -104,6 +104,24 @@ class Invert(BodyAnswer):
 
 
 @dataclass(frozen=True)
+class LieInside(BodyAnswer):
+    """Invert the byte in the middle of each body of more than `over` bytes.
+
+    So which byte of a blob is wrong depends on the range that is asked for.
+    """
+
+    over: int = 100_000
+
+
+@dataclass(frozen=True)
+class LieEvery(BodyAnswer):
+    """Invert the bytes at `at`, `at` + `step` and so on, whatever range is asked for."""
+
+    step: int = 3 * 1024 * 1024
+    at: int = 1_000_000
+
+
+@dataclass(frozen=True)
 class Endless(BodyAnswer):
     """Send zeros after the content: without end, chunked, or up to a declared total length."""
 

@@ -19,6 +19,7 @@ from registry.mirror.download import POLL
 from registry.store.data_folder import open_folder
 from registry.store.ingests import Ingests
 from registry.store.partial import PartialWriter
+from registry.store.rejected import RejectedBytes
 from tests.fakes.source import ORIGIN, MemorySource
 from tests.unit.mirror.download_site import CONTENT, DIGEST, Site, finish, open_follower
 
@@ -167,14 +168,14 @@ async def test_lying_upstream_is_named_before_the_rejection(
 ) -> None:
     """The suspects are on disk before readers see that the bytes are wrong."""
     named: list[Sequence[str]] = []
-    reject = PartialWriter.reject
+    begin_again = PartialWriter.begin_again
 
-    def look(writer: PartialWriter) -> None:
+    def look(writer: PartialWriter) -> RejectedBytes:
         info = Ingests(site.folder.ingests).read_info(DIGEST)
         named.append(info.suspects if info is not None else ())
-        reject(writer)
+        return begin_again(writer)
 
-    monkeypatch.setattr(PartialWriter, "reject", look)
+    monkeypatch.setattr(PartialWriter, "begin_again", look)
     site.tap.is_lying = True
 
     await finish((await site.open_process()).join(site.order())[0])

@@ -82,19 +82,20 @@ def test_processes_share_what_they_measure() -> None:
     other.note_right(5)
     give(one)
     give(other, meanwhile=other.note_wrong)
-    assert (other.performance.right, other.performance.wrong) == (15, 1)
+    assert common.right == 15
+    assert (other.performance.right, other.performance.wrong) == (0, 1)
     assert one.performance.right == 10
 
     give(other)
     give(one)
-    assert one.performance == other.performance == Performance(right=15, wrong=1, at=1e6)
+    assert one.performance == other.performance == Performance(right=0, wrong=1, at=1e6)
 
 
 def test_measurements_that_nobody_takes_are_bounded(measured: Measurements) -> None:
     for _ in range(MOST_NEW + 5):
         measured.note_right(1)
     taken = measured.take_new()
-    measured.note_wrong()
+    measured.note_outcome(is_failure=True)
     measured.put_back(taken)
 
     assert len(taken) == MOST_NEW

@@ -2,7 +2,7 @@
 
 import pytest
 
-from registry.upstream.performance import FAILURE_MEMORY, FORGETTING, Performance
+from registry.upstream.performance import ENOUGH_RIGHT, FAILURE_MEMORY, FORGETTING, Performance
 
 MIB = 1024 * 1024
 NOW = 1_000_000.0
@@ -112,6 +112,18 @@ def test_an_endpoint_that_fails_takes_longer() -> None:
 
 
 def test_right_and_wrong_bytes_are_counted() -> None:
-    known = Performance().note_right(MIB, NOW).note_right(1, NOW).note_wrong(NOW)
+    known = Performance().note_right(MIB, NOW).note_right(1, NOW)
 
-    assert (known.right, known.wrong) == (MIB + 1, 1)
+    assert (known.right, known.wrong) == (MIB + 1, 0)
+    assert (known.note_wrong(NOW).right, known.note_wrong(NOW).wrong) == (0, 1)
+
+
+def test_wrong_bytes_are_forgiven_after_enough_right_ones() -> None:
+    """Small answers of an endpoint that lies may be right, so that a few of them prove nothing."""
+    right = Performance().note_right(2 * ENOUGH_RIGHT, NOW)
+    liar = right.note_wrong(NOW)
+    nearly = liar.note_right(ENOUGH_RIGHT - 1, NOW)
+
+    assert [each.is_distrusted for each in (right, liar, nearly)] == [False, True, True]
+    assert not nearly.note_right(1, NOW).is_distrusted
+    assert nearly.note_right(1, NOW).note_wrong(NOW).is_distrusted

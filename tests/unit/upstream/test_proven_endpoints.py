@@ -56,6 +56,6 @@ async def test_proof_is_right_bytes(needs_proof: bool) -> None:
         pool = EndpointPool("u", [first, second], float, random.Random(1), needs_proof=needs_proof)
         first.measured.note_right(1)
 
-        assert pool.are_proven([first.origin])
-        assert pool.are_proven([second.origin]) != needs_proof
-        assert pool.are_proven([first.origin, second.origin]) != needs_proof
+        assert pool.suspects.are_proven([first.origin])
+        assert pool.suspects.are_proven([second.origin]) != needs_proof
+        assert pool.suspects.are_proven([first.origin, second.origin]) != needs_proof

@@ -38,7 +38,7 @@ async def test_what_is_measured_comes_after_what_is_known_of_failures(pool: Endp
     first, second = pool.candidates()
     deliver(first, MIB)
     deliver(second, 10 * MIB)
-    pool.mark_suspect([second.origin])
+    pool.suspects.mark([second.origin])
     assert pool.candidates(size=20 * MIB) == [first, second]
 
     third, fourth = (other := make_pool(lambda: 0.0)).candidates()
@@ -57,7 +57,7 @@ async def test_an_endpoint_in_trouble_is_not_explored(pool: EndpointPool, troubl
         return {pool.choose_explored("r", 20 * MIB) for _ in range(EXPLORING)}
 
     if trouble == "suspect":
-        pool.mark_suspect([second.origin])
+        pool.suspects.mark([second.origin])
     elif trouble == "unreached":
         ask, _ = answer(unreachable(), unreachable(), "yes")
         await pool.ask(ask)
@@ -71,3 +71,10 @@ async def test_an_endpoint_that_is_not_known_is_explored(pool: EndpointPool) -> 
     _, second = pool.candidates()
 
     assert second in {pool.choose_explored("r", 20 * MIB) for _ in range(EXPLORING)}
+
+
+async def test_all_may_be_suspect(pool: EndpointPool) -> None:
+    """When all have sent wrong bytes, all are still asked, the one marked last as the last."""
+    first, second = pool.candidates()
+    pool.suspects.mark([second.origin, first.origin])
+    assert [second, first] == pool.candidates()
