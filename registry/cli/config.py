@@ -23,7 +23,12 @@ from registry.settings.exposure import list_exposed
 from registry.settings.loading import Configuration, load_configuration, load_settings
 from registry.settings.model import Settings, StorageSettings
 from registry.settings.new_file import write_new_settings
-from registry.settings.places import FILE_VARIABLE, find_config, find_own_file
+from registry.settings.places import (
+    FILE_VARIABLE,
+    find_config,
+    find_own_file,
+    make_absolute,
+)
 from registry.settings.trusted_endpoints import list_without_trusted
 from registry.settings.values import format_key
 
@@ -56,7 +61,7 @@ def init_config(config: Config = None, as_json: Json = False) -> None:
     Example: entrepot config init
     """
     named = config or os.environ.get(FILE_VARIABLE)
-    file = (Path(named) if named else find_own_file(os.environ)).absolute()
+    file = make_absolute(Path(named) if named else find_own_file(os.environ))
     try:
         load_settings(Path(os.devnull), os.environ)  # wrong variables are found before the writing
         former = None if named else _load_former()
@@ -204,7 +209,8 @@ def show_config(config: Config = None, as_json: Json = False) -> None:
     except SettingsError as error:
         _refuse(error, as_json=as_json)
     if not as_json:
-        typer.echo(f"# settings from: {configuration.source}, and the environment")
+        variables = sorted({*configuration.origins.variables.values()})
+        typer.echo(f"# settings from: {', '.join((configuration.source, *variables))}")
     print_report(configuration.settings.dump(), _draw_file, as_json=as_json)
 
 
@@ -227,13 +233,17 @@ def _draw_toml(table: Mapping[str, Any], head: str = "") -> Iterator[str]:
 
     Strings, numbers, booleans and lists are written in TOML as in JSON, except for one character.
     """
+    tables: list[tuple[str, Mapping[str, Any]]] = []
     for key, value in table.items():
-        if not isinstance(value, dict):
-            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-            yield f"{format_key([key])} = {text}"
-    for key, value in table.items():
+        name = format_key([key])
         if isinstance(value, dict):
-            name = f"{head}{format_key([key])}"
-            yield ""
-            yield f"[{name}]"
-            yield from _draw_toml(value, f"{name}.")
+            tables.append((f"[{head}{name}]", value))
+        elif value and isinstance(value, list) and all(isinstance(each, dict) for each in value):
+            tables += [(f"[[{head}{name}]]", each) for each in value]
+        else:
+            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            yield f"{name} = {text}"
+    for name, inner in tables:
+        yield ""
+        yield name
+        yield from _draw_toml(inner, f"{name.strip('[]')}.")

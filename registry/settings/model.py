@@ -272,4 +272,6 @@ class Settings(Section):
         for upstream in tables["upstreams"].values():
             if not upstream["password"]:
                 del upstream["password"]
+        for prefetch in tables["prefetch"]:
+            del prefetch["every" if prefetch["at"] else "at"]
         return tables
