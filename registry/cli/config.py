@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,6 +30,7 @@ from registry.settings.places import (
     find_own_file,
     make_absolute,
 )
+from registry.settings.rates import find_minute
 from registry.settings.trusted_endpoints import list_without_trusted
 from registry.settings.values import format_key
 
@@ -141,6 +143,7 @@ def _describe(configuration: Configuration) -> UsableConfiguration:
         notes.append(_UNSIGNED)
     notes += list_exposed(configuration.settings)
     notes += list_without_trusted(configuration.settings)
+    notes += _list_hourly_rates(configuration.settings)
     if is_running is False:
         notes += _list_taken_addresses(configuration.settings)
     notes += _list_shortages(configuration.settings.storage)
@@ -152,6 +155,15 @@ def _describe(configuration: Configuration) -> UsableConfiguration:
         is_running,
         tuple(notes),
     )
+
+
+def _list_hourly_rates(settings: Settings) -> Iterator[str]:
+    """Yield the rate now, and at all other times, of each upstream with rates by the hour."""
+    minute = find_minute(time.time())
+    for name, upstream in settings.upstreams.items():
+        if upstream.max_rate.hours:
+            key = format_key(("upstreams", name, "max_rate"))
+            yield f"{key}: {upstream.max_rate.describe(minute)}"
 
 
 def _list_taken_addresses(settings: Settings) -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import astuple
 
-from registry.settings.rates import RateSchedule
+from registry.settings.rates import RateSchedule, find_minute
 from registry.store.demand_files import DemandFiles
 from registry.tasks import Tasks, in_thread
 from registry.upstream.pacing import Link, Pacer
@@ -78,10 +78,10 @@ class Bandwidth:
         told = {name: astuple(each) for name, each in own.items() if each != ProcessDemand()}
         others = await in_thread(self._files.exchange, json.dumps(told).encode())
         demands = [parse_demands(each) for each in others]
-        now = time.localtime(self._clock())
+        minute = find_minute(self._clock())
         for name, link in self._links.items():
             wanted = [each[name] for each in demands if name in each]
-            rate = self._rates[name].find_rate(now.tm_hour * 60 + now.tm_min)
+            rate = self._rates[name].find_rate(minute)
             shares = share_rate(rate, [own[name], *wanted])[0]
             link.set_shares(shares)
 

@@ -251,6 +251,16 @@ def test_shown_configuration_loads_to_the_same(folder: Path) -> None:
     assert "hunter2" not in shown
 
 
+def test_check_says_which_rate_applies() -> None:
+    """Also at the times that the setting does not name."""
+    Path("some.toml").write_text(
+        "[upstreams.'docker.io']\nmax_rate = '00:00-12:00=2MiB, 12:00-24:00=2MiB'\n"
+    )
+    note = 'note: upstreams."docker.io".max_rate: 2MiB a second now ('
+    text = "00:00-12:00=2MiB, 12:00-24:00=2MiB, *=unlimited, local time)"
+    assert f"{note}{text}" in run("check", "--config", "some.toml").stdout
+
+
 def test_shown_prefetches_load_to_the_same(folder: Path) -> None:
     """Each is a table, and has the one of `at` and `every` that it was given."""
     tables = "[[prefetch]]\nname = 'a'\nat = '02:30'\nhistory = '30d'\n"
