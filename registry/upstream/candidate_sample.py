@@ -221,7 +221,7 @@ def describe_wrong_range(response: httpx.Response) -> str:
 def describe_breaks(received: int, size: int, breaks: int) -> str:
     """Return why a download has ended whose connection broke so often."""
     often = "breaks" if breaks == 1 else f"breaks again and again ({breaks} times)"
-    return f"the connection {often}: {received} of {size} bytes came"
+    return f"the connection {often}: {received:,} of {size:,} bytes came"
 
 
 def split(size: int, connections: int) -> list[Span]:
