@@ -226,8 +226,10 @@ class EndpointPool:
 
     def _learn(self, race: Race[T]) -> None:
         """Note which endpoints have no connection, and log the failures."""
-        if race.winner is not None:
-            self._unreached.pop(race.winner, None)
+        if race.winner in self._unreached:
+            del self._unreached[race.winner]
+            origin = race.winner.origin
+            self._log.info("endpoint reached again", upstream=self._name, endpoint=origin)
         for endpoint in race.overtaken:
             if self._note_unreached(endpoint):
                 why = f"no connection within {CONNECT_WAIT} s; another endpoint has answered"
