@@ -54,18 +54,20 @@ def set_values(text: str, table: Sequence[str], changes: Sequence[Change]) -> st
     """Return the text of a TOML document with changed settings of one table.
 
     A missing setting is added to its table, below the line with its commented-out default if there
-    is one; a missing table is added at the end.
+    is one, else below the setting that was changed before it; a missing table is added at the end.
 
     Raises:
         Refusal: the text is no TOML document, or a setting is written in a way that cannot be
             changed without a change to something else, such as the comments within a list.
     """
+    former = ""
     for change in changes:
-        text = _set_one(text, table, change)
+        text = _set_one(text, table, change, former)
+        former = change.key
     return text
 
 
-def _set_one(text: str, table: Sequence[str], change: Change) -> str:
+def _set_one(text: str, table: Sequence[str], change: Change, above: str) -> str:
     place, former = (*table, change.key), _parse(text)
     wanted = _set(former, place, change.value)
     if former == wanted:
@@ -78,7 +80,7 @@ def _set_one(text: str, table: Sequence[str], change: Change) -> str:
     if found:
         changed = _replace(text, found[0], _format(change.value).replace("\n", end))
     elif heads:
-        at = _find_gap(text, statements, heads[0], change.key)
+        at = _find_gap(text, statements, heads[0], change.key, above)
         changed = f"{_end_line(text[:at], end)}{lines}{text[at:]}"
     else:
         blank = end if text.strip() else ""
@@ -203,13 +205,17 @@ def _has_comment(value: str) -> bool:
     return any("#" in line for line in value.split("\n")) and "\n" in value
 
 
-def _find_gap(text: str, statements: Sequence[_Statement], head: _Statement, key: str) -> int:
-    """Return where a new setting goes: below its commented-out default, else below the head."""
-    at = head.stop
-    for each in statements:
-        if each.table == head.place and text[each.start : each.stop].startswith(f"# {key} = "):
-            at = each.stop
-    return at
+def _find_gap(
+    text: str, statements: Sequence[_Statement], head: _Statement, key: str, above: str
+) -> int:
+    """Return where a new setting goes: below its commented-out default, else below `above`.
+
+    Without either, it goes below the head of the table.
+    """
+    inside = [each for each in statements if each.table == head.place]
+    before = [each.stop for each in inside if each.place == (*head.place, above)]
+    shown = [each.stop for each in inside if text[each.start : each.stop].startswith(f"# {key} = ")]
+    return [head.stop, *before, *shown][-1]
 
 
 def _end_line(text: str, end: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from registry.settings import places
 from registry.settings.loading import load_configuration, load_settings
-from registry.settings.places import find_base, find_config, find_own_file, make_absolute
+from registry.settings.places import find_base, find_config, find_own_file
 
 ROOT, USER = 0, 1000
 Become = Callable[[int], None]
@@ -290,28 +290,3 @@ def test_only_a_data_folder_is_taken_for_one_of_version_0_1(
 
     assert loaded.settings.storage.path == site / "home/.local/share/entrepot/data"
     assert loaded.note == ""
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("one.toml", "here/one.toml"),
-        ("../one.toml", "one.toml"),
-        ("../here/./../one.toml", "one.toml"),
-        # The folder above a link is the one above what it leads to.
-        ("link/../one.toml", "far/one.toml"),
-        # A link after the last `..`, or without one, stays.
-        ("../here/link/one.toml", "here/link/one.toml"),
-        ("link/one.toml", "here/link/one.toml"),
-        ("..", "."),
-    ],
-)
-def test_an_absolute_path_has_no_dots(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, expected: str
-) -> None:
-    """It leads to the same file."""
-    for folder in ("here", "far/away"):
-        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-    (tmp_path / "here/link").symlink_to(tmp_path / "far/away")
-    monkeypatch.chdir(tmp_path / "here")
-    assert make_absolute(Path(path)) == tmp_path / expected

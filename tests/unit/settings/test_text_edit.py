@@ -130,12 +130,21 @@ def test_a_text_is_changed(before: str, after: str) -> None:
     assert set_values(before, TABLE, [WHY]) == after
 
 
+def test_new_settings_are_in_their_order() -> None:
+    """Each is below the one before, also if that was there already."""
+    listed = f'{WRITTEN}\nnames = "first"\n'
+    both = [*BOTH, Change("names", "first")]
+    assert set_values(HEAD, TABLE, both) == f"{HEAD}{listed}"
+    old = f'{HEAD}proxy = ""\nendpoints = ["x"]\norder = "written"\n'
+    new = f'{HEAD}proxy = ""\n{listed}order = "written"\n'
+    assert set_values(old, TABLE, both) == new
+
+
 def test_what_is_the_same_is_not_refused() -> None:
     """A list with comments stays, if only another setting changes."""
     text = f'{HEAD}endpoints = [\n  "https://a.example",  # mine\n  "https://b.example",\n]\n'
-    assert set_values(text, TABLE, [*BOTH, Change("names", "first")]) == text.replace(
-        HEAD, f'{HEAD}names = "first"\n'
-    )
+    both = [*BOTH, Change("names", "first")]
+    assert set_values(text, TABLE, both) == f'{text}names = "first"\n'
 
 
 _STATEMENTS = [
