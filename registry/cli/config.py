@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,7 +25,13 @@ from registry.settings.exposure import list_exposed
 from registry.settings.loading import load_configuration, load_settings
 from registry.settings.model import Settings, StorageSettings
 from registry.settings.new_file import write_new_settings
-from registry.settings.places import FILE_VARIABLE, find_config, find_own_file
+from registry.settings.places import (
+    FILE_VARIABLE,
+    find_config,
+    find_own_file,
+    make_absolute,
+)
+from registry.settings.rates import find_minute
 from registry.settings.tables import dump
 from registry.settings.trusted_endpoints import list_without_trusted
 from registry.settings.values import format_key
@@ -58,7 +65,7 @@ def init_config(config: Config = None, as_json: Json = False) -> None:
     Example: entrepot config init
     """
     named = config or os.environ.get(FILE_VARIABLE)
-    file = (Path(named) if named else find_own_file(os.environ)).absolute()
+    file = make_absolute(Path(named) if named else find_own_file(os.environ))
     try:
         load_settings(Path(os.devnull), os.environ)  # wrong variables are found before the writing
         former = None if named else _load_former()
@@ -138,6 +145,7 @@ def _describe(configuration: Configuration) -> UsableConfiguration:
         notes.append(_UNSIGNED)
     notes += list_exposed(configuration.settings)
     notes += list_without_trusted(configuration.settings)
+    notes += _list_hourly_rates(configuration.settings)
     if is_running is False:
         notes += _list_taken_addresses(configuration.settings)
     notes += _list_shortages(configuration.settings.storage)
@@ -149,6 +157,15 @@ def _describe(configuration: Configuration) -> UsableConfiguration:
         is_running,
         tuple(notes),
     )
+
+
+def _list_hourly_rates(settings: Settings) -> Iterator[str]:
+    """Yield the rate now, and at all other times, of each upstream with rates by the hour."""
+    minute = find_minute(time.time())
+    for name, upstream in settings.upstreams.items():
+        if upstream.max_rate.hours:
+            key = format_key(("upstreams", name, "max_rate"))
+            yield f"{key}: {upstream.max_rate.describe(minute)}"
 
 
 def _list_taken_addresses(settings: Settings) -> Iterator[str]:
@@ -206,7 +223,8 @@ def show_config(config: Config = None, as_json: Json = False) -> None:
     except SettingsError as error:
         _refuse(error, as_json=as_json)
     if not as_json:
-        typer.echo(f"# settings from: {configuration.source}, and the environment")
+        variables = sorted({*configuration.origins.variables.values()})
+        typer.echo(f"# settings from: {', '.join((configuration.source, *variables))}")
     print_report(dump(configuration.settings), _draw_file, as_json=as_json)
 
 
@@ -229,13 +247,17 @@ def _draw_toml(table: Mapping[str, Any], head: str = "") -> Iterator[str]:
 
     Strings, numbers, booleans and lists are written in TOML as in JSON, except for one character.
     """
+    tables: list[tuple[str, Mapping[str, Any]]] = []
     for key, value in table.items():
-        if not isinstance(value, dict):
-            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-            yield f"{format_key([key])} = {text}"
-    for key, value in table.items():
+        name = format_key([key])
         if isinstance(value, dict):
-            name = f"{head}{format_key([key])}"
-            yield ""
-            yield f"[{name}]"
-            yield from _draw_toml(value, f"{name}.")
+            tables.append((f"[{head}{name}]", value))
+        elif value and isinstance(value, list) and all(isinstance(each, dict) for each in value):
+            tables += [(f"[[{head}{name}]]", each) for each in value]
+        else:
+            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            yield f"{name} = {text}"
+    for name, inner in tables:
+        yield ""
+        yield name
+        yield from _draw_toml(inner, f"{name.strip('[]')}.")

@@ -1,6 +1,7 @@
 """Which warnings of a server's log a terminal shows: each of them once a minute. Pure.
 
 A pull that fails brings the same warning for each try, and a blob that cannot be stored brings two.
+That an endpoint fails is shown once an hour, unless it was reached in between.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,9 @@ from typing import Any
 from registry.cli.terminal import format_count
 
 MINUTE = 60.0  # seconds in which a warning that comes again is only counted
+HOUR = 3600.0  # seconds for an endpoint that fails again
 HELD = 1.0  # seconds for which the end of a download is not shown, since a client may still get it
+_FAILED, _REACHED = "endpoint failed", "endpoint reached again"
 _WARNINGS = frozenset({"warning", "error", "critical"})
 
 # A line of the log.
@@ -19,10 +22,11 @@ Line = Mapping[str, Any]
 
 @dataclass(slots=True)
 class _Shown:
-    """A warning that was shown at a time, and how often it came again."""
+    """A warning that was shown at a time, and how often it came again within `period` seconds."""
 
     line: Line
     at: float
+    period: float
     repeated: int = 0
 
 
@@ -38,7 +42,11 @@ class RepeatFilter:
 
         A download that failed is shown later, or not at all: if the disk refused the blob, and a
         client gets it from the upstream, then that is said, and nothing failed for the client.
+        That an endpoint is reached again is shown if its failure was, once for all processes.
         """
+        if line["event"] == _REACHED:
+            yield from self._end_outage(line)
+            return
         blob = str(line.get("blob", ""))
         if line["event"] == "download failed":
             self._held[blob] = line, now
@@ -54,7 +62,7 @@ class RepeatFilter:
         """
         for blob in [blob for blob, (_, at) in self._held.items() if now - at >= HELD]:
             yield from self._admit(self._held.pop(blob)[0], now)
-        for key in [key for key, each in self._shown.items() if now - each.at >= MINUTE]:
+        for key in [key for key, each in self._shown.items() if now - each.at >= each.period]:
             shown = self._shown.pop(key)
             if shown.repeated:
                 yield {**shown.line, "repeated": format_count(shown.repeated, "time")}
@@ -67,5 +75,18 @@ class RepeatFilter:
         if key in self._shown:
             self._shown[key].repeated += 1
         else:
-            self._shown[key] = _Shown(line, now)
+            period = HOUR if line["event"] == _FAILED else MINUTE
+            self._shown[key] = _Shown(line, now, period)
+            yield line
+
+    def _end_outage(self, line: Line) -> Iterator[Line]:
+        """Show the next failures of an endpoint again, and yield the line if some were shown."""
+        ended = [
+            each
+            for each in self._shown.values()
+            if each.period == HOUR and each.line.get("endpoint") == line.get("endpoint")
+        ]
+        for each in ended:
+            each.period = MINUTE  # an endpoint that fails now and then shall not fill the terminal
+        if ended:
             yield line

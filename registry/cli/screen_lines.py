@@ -9,7 +9,8 @@ from registry import __version__
 from registry.cli.addresses import EVERYWHERE
 from registry.cli.lines import wrap_words
 from registry.cli.tables import shorten_digests
-from registry.cli.terminal import format_bytes, format_count
+from registry.cli.terminal import format_bytes, format_count, format_moment
+from registry.cli.upstreams.numbers import format_long
 from registry.reports.pulls import OpenPull, PullReport
 from registry.settings.model import Settings
 from registry.settings.values import format_key
@@ -26,7 +27,8 @@ _WORDS: Mapping[str, str] = MappingProxyType(
 )
 # The client of such a pull gets everything, so for the person at the terminal it is no error.
 _MILD = frozenset({"passed through, not stored"})
-_SIZES = frozenset({"bytes"})  # facts that are numbers of bytes
+_SIZES = frozenset({"bytes", "fetched", "received"})  # facts that are numbers of bytes
+_TIMES = frozenset({"next"})  # facts that are times with their zone
 INDENT = " " * 7  # below the text that follows the time
 BANNER_INDENT = " " * 12  # below the text that follows the names in the banner
 _MAPPED = "::ffff:"  # prefix of an IPv4 address that connected to an IPv6 socket
@@ -128,10 +130,23 @@ def format_event(line: Mapping[str, Any], moment: datetime) -> str | None:
 
 def _format_fact(name: str, value: object) -> str:
     if name in _SIZES and isinstance(value, int):
-        return format_bytes(value)
+        size = format_bytes(value)
+        return size if name == "bytes" else f"{name} {size}"
+    if name in _TIMES:
+        return f"{name} {_format_time(str(value))}"
+    if name == "seconds" and isinstance(value, float):
+        return format_long(value)
     if isinstance(value, list):
         return f"{name} {'; '.join(map(str, value))}"
     return f"{name} {str(value).lower() if isinstance(value, bool) else value}"
+
+
+def _format_time(text: str) -> str:
+    """Return a time of ISO 8601 as the local time; any other text unchanged."""
+    try:
+        return format_moment(datetime.fromisoformat(text).timestamp())
+    except ValueError:
+        return text
 
 
 def wrap_line(text: str, width: int, indent: str = INDENT) -> str:

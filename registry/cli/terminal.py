@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -55,6 +55,11 @@ def format_age(moment: float) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f} {unit} ago"
     return "just now"
+
+
+def format_moment(moment: float) -> str:
+    """Return a moment (epoch seconds) in local time: `2026-11-30 14:28`."""
+    return f"{datetime.fromtimestamp(moment).astimezone():%Y-%m-%d %H:%M}"
 
 
 class _Speed(ProgressColumn):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import astuple
 
-from registry.settings.rates import RateSchedule
+from registry.settings.rates import RateSchedule, find_minute
 from registry.store.demand_files import DemandFiles
 from registry.tasks import Tasks, in_thread
 from registry.upstream.pacing import Link, Pacer
@@ -103,8 +103,7 @@ class Bandwidth:
         )
 
     def _find_rate(self, upstream: str) -> float:
-        now = time.localtime(self._clock())
-        return self._rates[upstream].find_rate(now.tm_hour * 60 + now.tm_min)
+        return self._rates[upstream].find_rate(find_minute(self._clock()))
 
 
 def parse_demands(told: bytes) -> dict[str, ProcessDemand]:

@@ -119,12 +119,13 @@ class PrefetchSchedule:
         try:
             facts = await self._run(prefetch)
         except (EntrepotError, OSError) as error:
-            self._log.error("prefetch failed", name=prefetch.name, why=str(error))
+            facts = {"why": str(error)}
+            self._log.error("prefetch failed", name=prefetch.name, **facts)
         else:
-            seconds = round(self._clock() - began, 1)
-            self._log.info("prefetch done", name=prefetch.name, seconds=seconds, **facts)
+            facts = {"seconds": round(self._clock() - began, 1), **facts}
+            self._log.info("prefetch done", name=prefetch.name, **facts)
         # A run that was interrupted is not recorded, so it is continued at the next start.
-        await self._catalog.record(prefetch.name, self._clock())
+        await self._catalog.record(prefetch.name, self._clock(), facts)
 
 
 def _format(moment: float) -> str:

@@ -1,10 +1,12 @@
 """The reports of `entrepot upstreams`: what is known of endpoints, and a test of candidates."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from registry.oci.digest import Digest
 from registry.oci.rate_limits import RateLimit
+from registry.reports.name_advice import EndpointRules, advise_names
 from registry.upstream.candidate import Candidate, Layer
 from registry.upstream.candidate_comparison import list_different, list_disputed
 from registry.upstream.performance import Performance
@@ -19,9 +21,10 @@ class CandidateReport:
 
     Times are in seconds, rates in bytes per second: `rate` at one connection, `total` at eight.
     `seconds` is the estimated time for an image of 100 MiB. If `works` is false, `failed` is the
-    step that failed and `why` is the reason; both are empty if the test was interrupted. `own` says
-    whether it is a host of the registry itself, `configured` whether the settings have it.
-    `differs` are the images of which it says another digest than is taken for right.
+    step that failed and `why` is the reason; both are empty if it was not measured, because the
+    test was interrupted. `own` says whether it is a host of the registry itself, `configured`
+    whether the settings have it. `differs` are the images of which it says another digest than is
+    taken for right.
     """
 
     endpoint: str
@@ -50,7 +53,9 @@ class UpstreamTest:
     nothing was. `endpoints` is the list for the settings: the working candidates, best first.
     Those that say other digests are left out. The registry's own host is the last one if it does
     not work. The list is empty if no candidate works. `own_works` says whether the own host
-    has answered; then it can say what a tag means. `complete` is false if the test was interrupted.
+    has answered; then it can say what a tag means. If it has not, `names` and `trusted` are values
+    for the settings of these names (empty: they stay). `complete` is false if the test was
+    interrupted.
     """
 
     upstream: str
@@ -59,6 +64,8 @@ class UpstreamTest:
     layer: Layer | None
     endpoints: Sequence[str]
     own_works: bool
+    names: str
+    trusted: Sequence[str]
     complete: bool
 
 
@@ -68,22 +75,31 @@ def report_test(
     agreed: Mapping[str, Digest],
     layer: Layer | None,
     *,
-    configured: Sequence[str],
+    rules: EndpointRules,
     complete: bool = True,
 ) -> UpstreamTest:
-    """Return the report of a test; `configured` are the endpoints in the settings."""
+    """Return the report of a test; `rules` are those in the settings."""
     disputed = list_disputed(candidates, agreed)
-    reports = [_report(each, agreed, disputed, each.url in configured) for each in candidates]
+    reports = [_report(each, agreed, disputed, each.url in rules.endpoints) for each in candidates]
     reports.sort(key=_rank)
     good = [each for each in reports if each.works and not each.differs]
     broken = [each for each in reports if each.own and not each.works] if good else []
+    own_works = any(each.own and each.digests for each in reports)
+    advice = advise_names(
+        [each.endpoint for each in good],
+        rules,
+        own_works=own_works,
+        has_own=any(each.own for each in (*good, *broken)),
+    )
     return UpstreamTest(
         upstream,
         reports,
         agreed,
         layer,
         [each.endpoint for each in (*good, *broken)],
-        any(each.own and each.digests for each in reports),
+        own_works,
+        advice.names,
+        advice.trusted,
         complete,
     )
 
@@ -169,7 +185,8 @@ class KnownEndpoint:
     Times are in seconds, rates in bytes per second; None means that it was never measured.
     `failing` is the part of requests that fail, 0 to 1. `wrong` counts how often wrong bytes came,
     and `right` the verified bytes since then. `suspect` says that these are too few, so that it is
-    asked last. `measured` is when something was last measured (0: never).
+    asked last. `measured` is when something was last measured (0: never). `max_rate` is what all
+    endpoints of the upstream together may send now; None: unlimited.
     """
 
     upstream: str
@@ -183,6 +200,7 @@ class KnownEndpoint:
     wrong: int
     suspect: bool
     measured: float
+    max_rate: float | None = None
 
 
 def order_endpoints(
@@ -206,11 +224,14 @@ def order_endpoints(
 
 
 def list_known(
-    endpoints: Mapping[str, Sequence[str]], known: Mapping[tuple[str, str], Performance]
+    endpoints: Mapping[str, Sequence[str]],
+    known: Mapping[tuple[str, str], Performance],
+    rates: Mapping[str, float],
 ) -> list[KnownEndpoint]:
     """Return what is known of the `endpoints` of each upstream, in the order they are asked.
 
     `known` is by upstream and URL. An endpoint of which nothing is known has the default values.
+    `rates` are what each upstream may send now, in bytes per second (infinity: unlimited).
     """
     return [
         KnownEndpoint(
@@ -225,6 +246,7 @@ def list_known(
             found.wrong,
             found.is_distrusted,
             found.at,
+            rates[upstream] if math.isfinite(rates[upstream]) else None,
         )
         for upstream, urls in endpoints.items()
         for place, url in enumerate(urls, 1)

@@ -12,6 +12,7 @@ from registry.settings.values import Refusal, check_registry, quote, split_url
 _USUAL_PORTS = MappingProxyType({"https": 443, "http": 80})
 
 _CURE = 'write a URL such as "https://registry.example.net"'
+_WITHOUT_SCHEME = re.compile(r"(?:[a-z]*:?/+)?([A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._/-]*)?)")
 # Registries whose API is at the root of the host: a path without /v2/ in front cannot work there.
 _AT_ROOT = re.compile(
     r"[^/]+-docker\.pkg\.dev|(?:[^/]+\.)?gcr\.io|[^/]+\.dkr\.ecr\.[^/]+\.amazonaws\.com(?:\.cn)?"
@@ -69,7 +70,7 @@ def parse_endpoint(text: str) -> str:
         Refusal: the URL does not begin with `http://` or `https://`; or it has credentials, a
             query or a fragment, or cannot be the URL of a registry.
     """
-    url = split_url(text, ("http", "https"), _CURE)
+    url = split_url(text, ("http", "https"), _advise_scheme(text))
     if "@" in url.netloc:  # the message does not repeat the value with its password
         raise Refusal(
             "credentials do not belong in a URL", "put them in username and password_file"
@@ -82,6 +83,18 @@ def parse_endpoint(text: str) -> str:
         raise Refusal(f"{quote(text)} is a web site", 'write "https://registry-1.docker.io"')
     _check_host(text, host, path)
     return f"{url.scheme}://{host}{path}"
+
+
+def _advise_scheme(text: str) -> str:
+    """Return what to write instead of a text that is no URL of http or https."""
+    found = _WITHOUT_SCHEME.fullmatch(text)
+    is_host = found is not None and ("." in found[1] or ":" in found[1])
+    if found is None or not is_host or text.startswith(("http://", "https://")):
+        return _CURE
+    try:
+        return f'write "{split_url(f"https://{found[1]}", ("https",), _CURE).geturl()}"'
+    except Refusal:
+        return _CURE
 
 
 def _check_path(text: str, root: str, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Changing one setting in the settings file of the operator, of which a copy is kept."""
+"""Changing an upstream in the settings file of the operator, of which a copy is kept."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from registry.settings.configuration import Configuration
 from registry.settings.loading import load_configuration
 from registry.settings.new_file import build_text
 from registry.settings.places import FILE_VARIABLE, find_own_file, is_shipped
-from registry.settings.text_edit import set_list
+from registry.settings.text_edit import Change, set_values
 from registry.settings.values import Refusal, format_key
 
 _FORMER = ".former"  # ends the name of the copy
@@ -29,20 +29,20 @@ class ChangedFile:
 
 
 def find_changeable(configuration: Configuration, environ: Mapping[str, str]) -> Path:
-    """Return the file that `set_endpoints` changes: that of the operator, which may be missing."""
+    """Return the file that `set_upstream` changes: that of the operator, which may be missing."""
     if configuration.file is not None and configuration.is_own:
         return configuration.file
     return find_own_file(environ).absolute()
 
 
-def set_endpoints(
-    config: Path | None, environ: Mapping[str, str], upstream: str, endpoints: Sequence[str]
+def set_upstream(
+    config: Path | None, environ: Mapping[str, str], upstream: str, changes: Sequence[Change]
 ) -> ChangedFile:
-    """Write the endpoints of an upstream into the settings file that `config` and `environ` mean.
+    """Write settings of an upstream into the settings file that `config` and `environ` mean.
 
     The other lines of the file stay as they are. Without a file of the operator, a new one is
     written, with all other values commented out. The new file is loaded before it takes the place
-    of the former one: if anything but the endpoints would change, nothing is written.
+    of the former one: if anything but these settings would change, nothing is written.
 
     Raises:
         Refusal: the file cannot be changed so; it says why.
@@ -59,13 +59,12 @@ def set_endpoints(
     is_new = not file.exists()
     text = build_text() if is_new else file.read_bytes().decode("utf-8")
     mark = text[:1] if text.startswith("\ufeff") else ""
-    place = ("upstreams", upstream, "endpoints")
-    changed = mark + set_list(text.removeprefix(mark), place, endpoints)
+    changed = mark + set_values(text.removeprefix(mark), ("upstreams", upstream), changes)
     missing = [each for each in file.parents if not each.exists()]  # the innermost first
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with _write_beside(file, changed) as written:
-            _check(written, former, environ, place)
+            _check(written, former, environ, upstream, [each.key for each in changes])
         # A link stays a link, and what it leads to is changed.
         return _put(Path(os.path.realpath(file)), changed, is_new=is_new)
     except BaseException:
@@ -107,22 +106,25 @@ def _put(file: Path, text: str, *, is_new: bool) -> ChangedFile:
 
 
 def _check(
-    written: Path, former: Configuration, environ: Mapping[str, str], place: tuple[str, ...]
+    written: Path,
+    former: Configuration,
+    environ: Mapping[str, str],
+    upstream: str,
+    keys: Sequence[str],
 ) -> None:
-    """Load the new file, and refuse it if another setting than the endpoints would change."""
+    """Load the new file, and refuse it if another setting than these of the upstream changes."""
     try:
         settings = load_configuration(written, environ).settings
     except SettingsError as error:
         raise SettingsError(error.key, error.why, error.cure) from error
-    key = format_key(place)
-    if key in former.origins.variables:
-        variable = former.origins.variables[key]
-        raise Refusal(f"the variable {variable} sets {key}", f"unset {variable}, or change it")
-    upstream = place[1]
+    for name in (format_key(("upstreams", upstream, key)) for key in keys):
+        if variable := former.origins.variables.get(name):
+            why = f"the variable {variable} sets {name}"
+            raise Refusal(why, f"unset {variable}, or change it")
     if upstream not in former.settings.upstreams:
         return
-    kept = former.settings.upstreams[upstream]
-    same = replace(settings.upstreams[upstream], endpoints=kept.endpoints)
+    kept = {key: getattr(former.settings.upstreams[upstream], key) for key in keys}
+    same = replace(settings.upstreams[upstream], **kept)
     restored = replace(settings, upstreams={**settings.upstreams, upstream: same})
     others = list_changes(former.settings, restored)
     if others:

@@ -33,8 +33,8 @@ class DataPlace:
 def find_config(config: Path | None, environ: Mapping[str, str]) -> Path | None:
     """Return the file to load; None means that only the defaults apply.
 
-    It is `config`, or the file that ENTREPOT_CONFIG names, or the first of the usual files that
-    exists (`list_usual_files`).
+    It is `config`, or the file that ENTREPOT_CONFIG names, both as an absolute path, or the first
+    of the usual files that exists (`list_usual_files`).
 
     Raises:
         SettingsError: the named file does not exist, or its folder or that of the system's file
@@ -47,12 +47,20 @@ def find_config(config: Path | None, environ: Mapping[str, str]) -> Path | None:
         if path is None:
             return next((usual for usual in list_usual_files(environ) if _is_usual(usual)), None)
         if path.exists():
-            return path
+            return make_absolute(path)
     except OSError as error:
         raise refuse_unreadable(str(path or error.filename), error) from error
     raise SettingsError(
         key, f"there is no file {str(path.absolute())!r}", "name an existing TOML file"
     )
+
+
+def make_absolute(path: Path) -> Path:
+    """Return an absolute path without `..`; only links before a `..` are followed."""
+    parts = path.absolute().parts
+    end = max((at for at, part in enumerate(parts, 1) if part == ".."), default=0)
+    # Before a `..`, a link has to be followed: what is above its target is meant.
+    return Path(os.path.realpath(Path(*parts[:end])), *parts[end:]) if end else Path(*parts)
 
 
 def _is_usual(file: Path) -> bool:
@@ -122,7 +130,7 @@ def place_data(path: Path, base: Path) -> DataPlace:
     In version 0.1 it was relative to the current folder. A data folder that is there is used if
     there is none at the new place, unless a settings file in the current folder owns it.
     """
-    found, former = base / path, find_current_folder() / path
+    found, former = make_absolute(base / path), make_absolute(find_current_folder() / path)
     if former == found or not _is_data_folder(former):
         return DataPlace(found)
     is_owned = any(_exists(find_current_folder() / file) for file in (_LOCAL, _SHIPPED))
@@ -167,7 +175,7 @@ def place_files(document: Mapping[str, Any], file: Path) -> None:
 def _place_file(value: object, folder: Path) -> object:
     if not isinstance(value, str) or not value or Path(value).is_absolute():
         return value  # the models refuse what is no text
-    found = folder / value
+    found = make_absolute(folder / value)
     return value if _exists(Path(value)) and not _exists(found, if_closed=True) else str(found)
 
 

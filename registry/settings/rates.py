@@ -2,6 +2,7 @@
 
 import math
 import re
+import time
 from dataclasses import dataclass
 
 from registry.settings.values import Refusal, format_size, parse_size, quote
@@ -12,6 +13,12 @@ UNLIMITED = "unlimited"
 
 _CURE = 'write "20MiB" (a second), "unlimited", or by the hour "08:00-19:00=20MiB, *=unlimited"'
 _HOURS = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
+
+
+def find_minute(now: float) -> int:
+    """Return the minute of the day at `now` (epoch seconds), in local time."""
+    local = time.localtime(now)
+    return local.tm_hour * 60 + local.tm_min
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,19 @@ class RateSchedule:
         fitting = (each.rate for each in self.hours if each.includes(minute))
         return next(fitting, self.otherwise)
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a rate at some time of the day."""
+        return any(
+            math.isfinite(rate) for rate in (self.otherwise, *(each.rate for each in self.hours))
+        )
+
+    def describe(self, minute: int) -> str:
+        """Return the rate at a minute of the day, with the hours of all rates if there are some."""
+        now = _format(self.find_rate(minute))
+        now = now if now == UNLIMITED else f"{now} a second"
+        return f"{now} now ({self}, local time)" if self.hours else now
+
     def __str__(self) -> str:
         if not self.hours:
             return _format(self.otherwise)
@@ -56,7 +76,7 @@ class RateSchedule:
 def parse_rate(value: object) -> RateSchedule:
     """Return the rates of `20MiB`, of `unlimited`, or of `08:00-19:00=20MiB, *=unlimited`.
 
-    `*` is for all other times, and unlimited without it.
+    `*` is for all other times; without it, they are unlimited.
 
     Raises:
         Refusal: the value has another form, or a rate is less than 1 KiB a second.

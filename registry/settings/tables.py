@@ -36,6 +36,8 @@ def dump(settings: Settings) -> dict[str, Any]:
     for upstream in tables["upstreams"].values():
         if not upstream["password"]:
             del upstream["password"]
+    for prefetch in tables["prefetch"]:
+        del prefetch["every" if prefetch["at"] else "at"]
     return tables
 
 

@@ -1,6 +1,6 @@
-"""Changing one value in the text of a settings file, without a change to anything else. Pure.
+"""Changing values of a table in the text of a settings file, and nothing else. Pure.
 
-The result is compared with the former document: only this one setting may differ. What cannot be
+The result is compared with the former document: only these settings may differ. What cannot be
 changed so is refused.
 """
 
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.settings.values import Refusal, format_key
+
+Value = str | Sequence[str]
 
 _BY_HAND = "change it by hand"
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")  # as TOML counts them: no other sign ends a line
@@ -33,35 +35,68 @@ class _Statement:
     is_head: bool = False
 
 
-def set_list(text: str, place: Sequence[str], values: Sequence[str]) -> str:
-    """Return the text of a TOML document with a list of strings as the setting `place`.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A setting `key` of a table and its new value; `comment` has the lines above a new setting."""
+
+    key: str
+    value: Value
+    comment: tuple[str, ...] = ()
+
+
+def format_change(change: Change) -> list[str]:
+    """Return the lines of a changed setting; a list of several texts has a line for each."""
+    above = [f"# {line}" for line in change.comment]
+    return [*above, *f"{format_key((change.key,))} = {_format(change.value)}".split("\n")]
+
+
+def set_values(text: str, table: Sequence[str], changes: Sequence[Change]) -> str:
+    """Return the text of a TOML document with changed settings of one table.
 
     A missing setting is added to its table, below the line with its commented-out default if there
-    is one; a missing table is added at the end.
+    is one, else below the setting that was changed before it; a missing table is added at the end.
 
     Raises:
-        Refusal: the text is no TOML document, or the setting is written in a way that cannot be
+        Refusal: the text is no TOML document, or a setting is written in a way that cannot be
             changed without a change to something else, such as the comments within a list.
     """
-    wanted = _set(_parse(text), place, values)
+    former = ""
+    for change in changes:
+        text = _set_one(text, table, change, former)
+        former = change.key
+    return text
+
+
+def _set_one(text: str, table: Sequence[str], change: Change, above: str) -> str:
+    place, former = (*table, change.key), _parse(text)
+    wanted = _set(former, place, change.value)
+    if former == wanted:
+        return text
     statements = list(_list_statements(text))
-    written = json.dumps(list(values), ensure_ascii=False)
-    found = [each for each in statements if each.place == tuple(place) and not each.is_head]
-    heads = [each for each in statements if each.place == tuple(place[:-1]) and each.is_head]
     end = "\r\n" if "\r\n" in text else "\n"
-    line = f"{format_key(place[-1:])} = {written}"
+    found = [each for each in statements if each.place == place and not each.is_head]
+    heads = [each for each in statements if each.place == tuple(table) and each.is_head]
+    lines = "".join(f"{line}{end}" for line in format_change(change))
     if found:
-        changed = _replace(text, found[0], written)
+        changed = _replace(text, found[0], _format(change.value).replace("\n", end))
     elif heads:
-        at = _find_gap(text, statements, heads[0], place[-1])
-        changed = f"{_end_line(text[:at], end)}{line}{end}{text[at:]}"
+        at = _find_gap(text, statements, heads[0], change.key, above)
+        changed = f"{_end_line(text[:at], end)}{lines}{text[at:]}"
     else:
         blank = end if text.strip() else ""
-        before = _end_line(text, end)
-        changed = f"{before}{blank}[{format_key(place[:-1])}]{end}{line}{end}"
+        changed = f"{_end_line(text, end)}{blank}[{format_key(table)}]{end}{lines}"
     if not _is_whole(changed) or _parse(changed) != wanted:
         raise Refusal(f"{format_key(place)} is written in an unusual way", _BY_HAND)
     return changed
+
+
+def _format(value: Value) -> str:
+    """Return a value of TOML. Lines of a list are short, so that no terminal breaks them."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if len(value) < 2:
+        return json.dumps(list(value), ensure_ascii=False)
+    return "\n".join(["[", *(f"  {_format(each)}," for each in value), "]"])
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -71,7 +106,7 @@ def _parse(text: str) -> dict[str, Any]:
         raise Refusal(f"not TOML: {error}", _BY_HAND) from error
 
 
-def _set(document: dict[str, Any], place: Sequence[str], values: Sequence[str]) -> dict[str, Any]:
+def _set(document: dict[str, Any], place: Sequence[str], value: Value) -> dict[str, Any]:
     """Return a copy of the document with the setting."""
     changed = copy.deepcopy(document)
     table = changed
@@ -79,7 +114,7 @@ def _set(document: dict[str, Any], place: Sequence[str], values: Sequence[str]) 
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise Refusal(f"{format_key(place[:-1])} is no table", _BY_HAND)
-    table[place[-1]] = list(values)
+    table[place[-1]] = value if isinstance(value, str) else list(value)
     return changed
 
 
@@ -170,13 +205,17 @@ def _has_comment(value: str) -> bool:
     return any("#" in line for line in value.split("\n")) and "\n" in value
 
 
-def _find_gap(text: str, statements: Sequence[_Statement], head: _Statement, key: str) -> int:
-    """Return where a new setting goes: below its commented-out default, else below the head."""
-    at = head.stop
-    for each in statements:
-        if each.table == head.place and text[each.start : each.stop].startswith(f"# {key} = "):
-            at = each.stop
-    return at
+def _find_gap(
+    text: str, statements: Sequence[_Statement], head: _Statement, key: str, above: str
+) -> int:
+    """Return where a new setting goes: below its commented-out default, else below `above`.
+
+    Without either, it goes below the head of the table.
+    """
+    inside = [each for each in statements if each.table == head.place]
+    before = [each.stop for each in inside if each.place == (*head.place, above)]
+    shown = [each.stop for each in inside if text[each.start : each.stop].startswith(f"# {key} = ")]
+    return [head.stop, *before, *shown][-1]
 
 
 def _end_line(text: str, end: str) -> str:

@@ -28,8 +28,10 @@ _FAILURES: Mapping[type[Exception], type[httpx.TransportError]] = MappingProxyTy
 
 
 @contextmanager
-def as_httpx() -> Iterator[None]:
+def as_httpx(of_proxy: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Raise the exceptions of the `with` block that aiohttp raises as those of httpx.
+
+    Those in `of_proxy`, which another library raises, say why a proxy gives no connection.
 
     Raises:
         httpx.TransportError: instead of the errors of connections.
@@ -37,6 +39,8 @@ def as_httpx() -> Iterator[None]:
     """
     try:
         yield
+    except of_proxy as error:
+        raise httpx.ProxyError(str(error)) from error
     except tuple(_FAILURES) as error:
         if isinstance(error, aiohttp.ClientConnectorError):
             refused = error.os_error

@@ -51,6 +51,7 @@ class BulkTransport(httpx.AsyncBaseTransport):
         self._read_ahead = read_ahead
         self._is_socks = proxy.startswith("socks")
         self._proxy = proxy
+        self._proxy_errors: tuple[type[Exception], ...] = ()
         self._session: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
@@ -70,7 +71,7 @@ class BulkTransport(httpx.AsyncBaseTransport):
         timeout = aiohttp.ClientTimeout(
             total=None, connect=limits["connect"], sock_read=limits["read"]
         )
-        with as_httpx():
+        with as_httpx(self._proxy_errors):
             # aiohttp has no limit for the whole head, and counts each byte of it as progress.
             async with asyncio.timeout(limits["connect"] + limits["read"]):
                 response = await self._session.request(
@@ -97,8 +98,14 @@ class BulkTransport(httpx.AsyncBaseTransport):
     def _open_session(self) -> aiohttp.ClientSession:
         if self._is_socks:
             # Few mirrors have such a proxy, and its library is no small one.
-            from aiohttp_socks import ProxyConnector  # noqa: PLC0415
+            from aiohttp_socks import (  # noqa: PLC0415
+                ProxyConnectionError,
+                ProxyConnector,
+                ProxyError,
+                ProxyTimeoutError,
+            )
 
+            self._proxy_errors = (ProxyConnectionError, ProxyError, ProxyTimeoutError)
             # The proxy looks names up, because the local DNS may not know them or must not see
             # them.
             plain = self._proxy.replace("socks5h://", "socks5://", 1)

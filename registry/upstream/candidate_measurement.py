@@ -11,7 +11,11 @@ from registry.errors import EntrepotError
 from registry.oci.digest import Digest
 from registry.settings.known_images import AskedImage
 from registry.upstream.candidate import Candidate, Layer, Step
-from registry.upstream.candidate_comparison import agree_on_digests, compare_samples
+from registry.upstream.candidate_comparison import (
+    agree_on_digests,
+    compare_samples,
+    list_different,
+)
 from registry.upstream.candidate_sample import CandidateSample
 from registry.upstream.candidate_steps import CandidateSteps, limited_by
 from registry.upstream.endpoint import Endpoint
@@ -107,7 +111,8 @@ class CandidateMeasurement:
             candidate.fail(Step.DOWNLOAD, f"there is no layer to download: {self._why_no_layer}")
             return
         left = max(0.0, self._limit - self._spent.get(candidate.url, 0.0))
-        sample = CandidateSample(candidate, probe.endpoint, self.layer, time.monotonic)
+        differs = list_different(candidate, self.agreed)
+        sample = CandidateSample(candidate, probe.endpoint, self.layer, time.monotonic, differs)
         with limited_by(candidate, self._limit):
             async with asyncio.timeout(left):
                 await sample.run(left)

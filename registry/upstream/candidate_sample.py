@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -48,11 +48,20 @@ class _Transfer:
 
 
 class CandidateSample:
-    """Downloads a sample of `layer` from one candidate, whose requests go through `endpoint`."""
+    """Downloads a sample of `layer` from one candidate, whose requests go through `endpoint`.
+
+    `differs` are the images of which it says another digest than is taken for right.
+    """
 
     def __init__(
-        self, candidate: Candidate, endpoint: Endpoint, layer: Layer, clock: Callable[[], float]
+        self,
+        candidate: Candidate,
+        endpoint: Endpoint,
+        layer: Layer,
+        clock: Callable[[], float],
+        differs: Sequence[str] = (),
     ) -> None:
+        self._differs = differs
         self._candidate = candidate
         self._endpoint = endpoint
         self._layer = layer
@@ -84,7 +93,7 @@ class CandidateSample:
             candidate.note(error.why)
             return
         except (Unknown, UpstreamError) as error:
-            candidate.fail(Step.RANGE, self._explain(error))
+            self._fail(Step.RANGE, error)
             return
         if not candidate.has_ranges:
             candidate.note(describe_wrong_range(answer.response))
@@ -105,13 +114,14 @@ class CandidateSample:
                     group.create_task(self._read(piece, transfer))
         except TimeoutError:
             if not transfer.received:
-                self._fail(step, f"no byte of the layer within {seconds:.0f} s")
+                late = f"no byte of the layer within {seconds:.0f} s"
+                self._fail(step, UpstreamUnreachable(candidate.origin, late))
                 return
         except ExceptionGroup as failures:
             error = failures.exceptions[0]
             if not isinstance(error, Unknown | UpstreamError):
                 raise
-            self._fail(step, self._explain(error))
+            self._fail(step, error)
             return
         self._note_speed(step, transfer)
         sample = await asyncio.to_thread(take_sample, transfer.content, pieces, self._layer)
@@ -119,11 +129,15 @@ class CandidateSample:
         if sample.is_right is False:
             candidate.fail(step, "sends wrong bytes: the layer does not have its digest")
 
-    def _fail(self, step: Step, why: str) -> None:
+    def _fail(self, step: Step, error: Unknown | UpstreamError) -> None:
+        candidate, why = self._candidate, self._explain(error)
         if step is Step.TOGETHER:
-            self._candidate.note(f"with {CONNECTIONS} connections: {why}")
+            candidate.note(f"with {CONNECTIONS} connections: {why}")
+        elif isinstance(error, Unknown) and self._differs:
+            # An older image has other layers, so that it is the tag which is wrong.
+            candidate.fail(Step.TAGS, f"says another digest for {', '.join(self._differs)}")
         else:
-            self._candidate.fail(step, why)
+            candidate.fail(step, why)
 
     def _note_speed(self, step: Step, transfer: _Transfer) -> None:
         candidate, first = self._candidate, transfer.first or transfer.began
@@ -207,7 +221,7 @@ def describe_wrong_range(response: httpx.Response) -> str:
 def describe_breaks(received: int, size: int, breaks: int) -> str:
     """Return why a download has ended whose connection broke so often."""
     often = "breaks" if breaks == 1 else f"breaks again and again ({breaks} times)"
-    return f"the connection {often}: {received} of {size} bytes came"
+    return f"the connection {often}: {received:,} of {size:,} bytes came"
 
 
 def split(size: int, connections: int) -> list[Span]:

@@ -22,6 +22,7 @@ from registry.settings.named_files import check_readable
 from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.addresses import AddressRefused, Reach
 from registry.upstream.aiohttp_transport import LITTLE_AHEAD, READ_AHEAD
+from registry.upstream.error_texts import BROKEN, describe
 from registry.upstream.failures import AddressForbidden, NoConnection
 from registry.upstream.framing import FramingExcess
 from registry.upstream.transport import BULK, REACH, UpstreamTransport
@@ -227,6 +228,8 @@ def _list_causes(error: BaseException) -> Iterator[BaseException]:
 def _explain(error: Exception) -> str:
     """Return why there was no answer, in the words of the operating system if it was the reason."""
     reason = _find_reason(error)[:200]
+    if reason.startswith(BROKEN):
+        return reason
     if isinstance(error, httpx.ConnectError):
         return f"cannot be reached ({reason})"
     if isinstance(error, httpx.ProxyError):
@@ -237,9 +240,9 @@ def _explain(error: Exception) -> str:
 def _find_reason(error: BaseException) -> str:
     """Return the message of the error's last cause that is an error of the operating system.
 
-    If there is none, the message of the error itself, or its class if it has no message.
+    If there is none, what the error itself means.
     """
-    text = str(error) or type(error).__name__
+    text = describe(error)
     for cause in _list_causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             text = f"certificate verify failed: {cause.verify_message}"

@@ -7,6 +7,9 @@ from registry.errors import Unknown, UpstreamDenied, UpstreamError, UpstreamUnre
 from registry.upstream.backoff import LONGEST_WAIT
 from registry.upstream.failures import EndpointSuspended, HeadRefused, NoConnection
 
+# What clients may know of a failure, if other endpoints have answered.
+PARTLY = "was reached at some of its endpoints only, and none of them has this"
+
 
 def is_denied(failures: Sequence[Unknown | UpstreamError]) -> bool:
     """Whether an endpoint says "no", and the others have no connection: asking again is no use."""
@@ -41,15 +44,18 @@ def combine(
     if isinstance(failure, HeadRefused):
         others = [each for each in inconclusive if not isinstance(each, HeadRefused)]
         failure.unanswered = others[-1] if others else None
-    reasons = list_reasons([*answers, *failures])
+    known = [*answers, *failures]
+    reasons = list_reasons(known)
     for each in (failure, failure.unanswered if isinstance(failure, HeadRefused) else None):
-        if isinstance(each, UpstreamError) or (each and _has_refusal(failures)):
+        if isinstance(each, UpstreamError) or (each and _has(known, UpstreamError)):
             each.add_answers(reasons)
+        if isinstance(each, UpstreamUnreachable) and _has(known, Unknown):
+            each.summary = PARTLY
     return failure
 
 
-def _has_refusal(failures: Sequence[Unknown | UpstreamError]) -> bool:
-    return any(isinstance(each, UpstreamError) for each in failures)
+def _has(failures: Sequence[Unknown | UpstreamError], kind: type[Exception]) -> bool:
+    return any(isinstance(each, kind) for each in failures)
 
 
 def list_reasons(failures: Iterable[Unknown | UpstreamError]) -> dict[str, str]:

@@ -218,7 +218,9 @@ class EndpointPool:
 
     def note_reached(self, endpoint: Endpoint) -> None:
         """Note that an endpoint answers."""
-        self._unreached.pop(endpoint, None)
+        if self._unreached.pop(endpoint, None) is not None:
+            origin = endpoint.origin
+            self._log.info("endpoint reached again", upstream=self.name, endpoint=origin)
 
     def note_overtaken(self, endpoint: Endpoint, why: str) -> None:
         """Let an endpoint that did not answer be asked last for some time, as another one did."""

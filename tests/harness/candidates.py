@@ -28,10 +28,14 @@ PAGE = {"Content-Type": "text/html"}
 
 @dataclass(frozen=True)
 class Candidates:
-    """The endpoints by what is special about them; `own` is the registry itself."""
+    """The endpoints by what is special about them; `own` is the registry itself.
+
+    `token_service` is the URL of the one that does not run, of the endpoint "no tokens".
+    """
 
     urls: Mapping[str, str]
     own: FakeUpstream
+    token_service: str
 
     @property
     def others(self) -> list[str]:
@@ -74,4 +78,4 @@ def open_candidates() -> Iterator[Candidates]:
         hubs["lies"].faults.add(Fault("blob", Lie(300_000), times=None))
         urls = {name: hubs[name].url for name in names}
         urls["plain http"] = urls["plain http"].replace("http:", "https:")
-        yield Candidates(urls, hubs["own"])
+        yield Candidates(urls, hubs["own"], hubs["no tokens"].realm)

@@ -108,7 +108,7 @@ def test_a_terminal_of_80_columns_shows_it_all(candidates: Candidates, tmp_path:
     assert f"write into {config}" in flat
     results = shown[shown.index("100 MiB  FIRST BYTE") :].splitlines()
     long = [line for line in results if len(line) > 80]
-    assert all(line.startswith(("endpoints = ", "  /")) for line in long), long
+    assert all(line.startswith("  /") for line in long), long
 
 
 def test_the_best_order_is_written(candidates: Candidates, tmp_path: Path) -> None:
@@ -119,7 +119,10 @@ def test_the_best_order_is_written(candidates: Candidates, tmp_path: Path) -> No
     own, slow = candidates.own.url, candidates.urls["slow"]
     assert done.returncode == 0
     assert f"entrepot: wrote {config}; the former one is {config}.former" in done.stderr
-    assert config.read_text() == former.replace(f'["{own}"]', f'["{own}", "{slow}"]')
+    listed = f'[\n  "{own}",\n  "{slow}",\n]'
+    assert config.read_text() == former.replace(f'["{own}"]', listed)
+    assert f"{config} now has:\n" in done.stdout
+    assert "write into" not in done.stdout
     assert Path(f"{config}.former").read_text() == former
     assert load_settings(config, {}).upstreams["docker.io"].endpoints == (own, slow)
 
@@ -133,7 +136,8 @@ def test_what_cannot_be_written_is_said(candidates: Candidates, tmp_path: Path) 
     done = run_command(*TEST, slow, "--write", "--config", str(config))
     assert done.returncode == 1
     assert "nothing is written: the list has comments, which would be lost" in done.stderr
-    assert f'endpoints = ["{candidates.own.url}", "{slow}"]' in done.stdout
+    assert f"write into {config}:\n" in done.stdout
+    assert f'endpoints = [\n  "{candidates.own.url}",\n  "{slow}",\n]\n' in done.stdout
     assert config.read_text() == text
     assert [each.name for each in tmp_path.iterdir()] == ["entrepot.toml"]
 
@@ -146,6 +150,7 @@ def test_an_order_that_is_there_already_is_not_written(
     done = run_command(*TEST, "--write", "--config", str(config))
     assert done.returncode == 0
     assert "the settings have this list already; nothing is written" in done.stderr
+    assert "the settings have this order already:\n" in done.stdout
     assert [each.name for each in tmp_path.iterdir()] == ["entrepot.toml"]
 
 
@@ -155,11 +160,10 @@ def test_the_exit_code_is_about_those_that_are_named(
     """One that works is enough, and the endpoints in the settings do not count beside others."""
     config = str(candidates.write_settings(tmp_path))
     dead, slow = candidates.urls["dead port"], candidates.urls["slow"]
-    codes = [
-        run_command(*TEST, *named, "--config", config).returncode
-        for named in ((), (dead,), (dead, slow))
-    ]
-    assert codes == [0, 1, 0]
+    done = [run_command(*TEST, *named, "--config", config) for named in ((), (dead,), (dead, slow))]
+    assert [each.returncode for each in done] == [0, 1, 0]
+    words = "entrepot: none of the endpoints that you named works\n"
+    assert [each.stderr for each in done] == ["", words, ""]
 
 
 def test_without_the_registry_itself_most_are_right(candidates: Candidates, tmp_path: Path) -> None:
@@ -176,6 +180,46 @@ def test_without_the_registry_itself_most_are_right(candidates: Candidates, tmp_
     assert not found["own_works"]
     assert found["endpoints"] == [urls["no ranges"], urls["slow"], urls["dead port"]]
     assert read_facts(found, urls["old names"])["differs"] == ["library/small:1"]
+    # All of them are at one host, and none could confirm what another says.
+    assert (found["names"], found["trusted"]) == ("", [urls["no ranges"].partition("://")[2]])
+
+
+def test_two_that_agree_are_written_with_their_order(
+    candidates: Candidates, tmp_path: Path
+) -> None:
+    """Without it, nothing could be pulled where the registry itself is not reached."""
+    dead, other = candidates.urls["dead port"], candidates.urls["slow"]
+    config = tmp_path / "entrepot.toml"
+    config.write_text(
+        f'[upstreams."docker.io"]\nendpoints = ["{dead}"]\n'
+        f'aliases = ["{dead.partition("://")[2]}"]\n'
+    )
+    local = candidates.urls["no ranges"].replace("127.0.0.1", "localhost")
+    done = run_command(*TEST, local, other, "--write", "--config", str(config))
+    assert done.returncode == 0, done.stderr
+    upstream = load_settings(config, {}).upstreams["docker.io"]
+    assert upstream.endpoints == (local, other, dead)
+    assert (upstream.names, upstream.trusted) == ("agree", ())
+    why = "# the registry is not reached: two mirrors must agree (docs/security.md)\n"
+    assert f'{why}names = "agree"\n' in config.read_text()
+    assert f'{why}names = "agree"\n' in done.stdout
+
+
+def test_the_only_one_that_works_is_written_as_trusted(
+    candidates: Candidates, tmp_path: Path
+) -> None:
+    """Nobody could agree with it, and it alone decides what a tag means."""
+    dead, slow = candidates.urls["dead port"], candidates.urls["slow"]
+    config = tmp_path / "entrepot.toml"
+    config.write_text(
+        f'[upstreams."docker.io"]\nendpoints = ["{dead}"]\n'
+        f'aliases = ["{dead.partition("://")[2]}"]\n'
+    )
+    done = run_command(*TEST, slow, "--write", "--config", str(config))
+    assert done.returncode == 0, done.stderr
+    upstream = load_settings(config, {}).upstreams["docker.io"]
+    assert upstream.trusted == (slow.partition("://")[2],)
+    assert "# which image a tag means, and could give you another one" in config.read_text()
 
 
 def test_ctrl_c_shows_what_is_known(candidates: Candidates, tmp_path: Path) -> None:
@@ -190,6 +234,7 @@ def test_ctrl_c_shows_what_is_known(candidates: Candidates, tmp_path: Path) -> N
             assert terminal.wait() == 130, terminal.text
             assert "interrupted; this is what is known so far" in terminal.text
             assert "Connection refused" in " ".join(terminal.text.split())
+            assert f"not measured: {candidates.own.url}" in terminal.text
     finally:
         candidates.own.faults.clear()
     assert hang.applied
@@ -214,7 +259,7 @@ def test_one_that_is_too_slow_is_given_up(candidates: Candidates, tmp_path: Path
     [
         (
             ("mirror.example.net",),
-            "'mirror.example.net' is not a URL of http or https; write a URL",
+            'is not a URL of http or https; write "https://mirror.example.net"',
         ),
         (("https://u:p@h.example",), "credentials do not belong in a URL"),
         (("--from", "/nosuch/file"), "/nosuch/file: cannot be read (No such file or directory)"),
@@ -235,12 +280,13 @@ def test_wrong_words_are_usage_errors(
     assert message in done.stderr
 
 
-def test_a_wrong_line_of_a_file_is_named(candidates: Candidates, tmp_path: Path) -> None:
+def test_all_wrong_lines_of_a_file_are_named(candidates: Candidates, tmp_path: Path) -> None:
     """A list from stdin has line numbers too."""
     config = candidates.write_settings(tmp_path)
     words = ("upstreams", "test", "--from", "-", "--config", str(config))
-    done = run_command(*words, stdin="# mirrors\n\nhttps://docker.io\n")
+    done = run_command(*words, stdin="# mirrors\n\nhttps://docker.io\na.example\n")
     assert done.returncode == 2
+    assert "stdin:4: 'a.example' is not a URL of http or https; write \"https://a" in done.stderr
     assert "stdin:3: 'https://docker.io' is a web site; write \"https://registry-1" in done.stderr
 
 

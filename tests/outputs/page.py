@@ -11,7 +11,7 @@ _HEAD = """\
 Each command was run in a terminal of 80 columns. Most commands were then run once more, without a
 terminal: if that output differs by more than the breaks of lines and the line that names the data
 folder, it follows. It may also differ because of the first run, which has for example already
-downloaded the image. Ports, process ids and speeds are replaced by words. This page is written by:
+downloaded the image. Ports and process ids are replaced by words. This page is written by:
 
 ```sh
 .venv/bin/python -m tests.outputs

@@ -24,9 +24,7 @@ PATIENCE = 60.0  # seconds
 _CHANGING = (
     (re.compile(r"\b127\.0\.0\.1:(?!500[01]\b)\d{4,5}\b"), "127.0.0.1:PORT"),
     (re.compile(r"\(pid \d+\)"), "(pid PID)"),
-    (re.compile(r"\b\d+(\.\d+)? [KMG]iB/s\b"), "SPEED"),
 )
-_IN_COLUMN = re.compile(r"(?<=  )\d+(\.\d+)? [KMG]iB/s\b")  # what stands for it is as wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,6 @@ class Runner:
     def _clean(self, text: str) -> str:
         for name, shown in self._names.items():
             text = text.replace(name, shown)
-        text = _IN_COLUMN.sub(lambda found: "SPEED".rjust(len(found[0])), text)
         for pattern, shown in _CHANGING:
             text = pattern.sub(shown, text)
         return text.rstrip("\n")

@@ -1,6 +1,7 @@
 """What is recorded of `entrepot upstreams`: somebody tries the endpoints of a list from a forum."""
 
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from tests.harness.candidates import IMAGES, open_candidates
 from tests.outputs.scenes import Stage
@@ -33,6 +34,7 @@ def choose_endpoints(stage: Stage) -> None:
     with open_candidates() as candidates:
         addresses = {name: url.partition("://")[2] for name, url in candidates.urls.items()}
         stage.names |= {addresses[name]: host for name, host in _HOSTS.items()}
+        stage.names[urlsplit(candidates.token_service).netloc] = "auth-gone1.test"
         (stage.folder / "mirrors").mkdir()
         candidates.write_settings(stage.folder / "mirrors")
         listed = "\n".join(candidates.others)

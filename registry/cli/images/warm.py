@@ -12,6 +12,7 @@ from registry.cli.images import sources
 from registry.cli.images.gathered import print_notes
 from registry.cli.images.progress import ProgressBars
 from registry.cli.images.rate_limits import BudgetTracker, draw_limits
+from registry.cli.images.scheduled import show_scheduled
 from registry.cli.images.warm_report import (
     draw_explained,
     explain_failure,
@@ -69,6 +70,14 @@ _Explain = Annotated[
     bool,
     typer.Option("--explain", help="Show which file and line names each image; download nothing."),
 ]
+_Scheduled = Annotated[
+    bool,
+    typer.Option(
+        "--scheduled",
+        help="Show when each prefetch of the settings runs next, and what its last run did;"
+        " download nothing.",
+    ),
+]
 _Bare = Annotated[
     bool,
     typer.Option(
@@ -94,6 +103,7 @@ def warm(
     concurrency: _AtOnce = 2,
     no_attached: _Bare = False,
     explain: _Explain = False,
+    scheduled: _Scheduled = False,
     config: Config = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -101,8 +111,7 @@ def warm(
 ) -> None:
     """Download images, with their signatures and SBOMs, before anybody pulls them.
 
-    What is stored already is not downloaded again. An interrupted command continues where it
-    stopped when you run it again.
+    What is stored already is not downloaded again: after an interruption, run it again.
 
     Example: helm template ./chart | entrepot images warm -f - redis:7
     """
@@ -126,8 +135,8 @@ def warm(
         quiet=quiet,
         dry_run=dry_run,
     )
-    work = partial(_warm, named=named, options=options)
-    opener = replace_missing if dry_run or explain else create_missing
+    work = partial(show_scheduled, as_json=as_json) if scheduled else partial(_warm, named, options)
+    opener = replace_missing if dry_run or explain or scheduled else create_missing
     operate(config, work, opener, quiet=quiet)
 
 
@@ -144,7 +153,7 @@ class _Options:
     dry_run: bool
 
 
-async def _warm(session: Session, named: sources.Sources, options: _Options) -> bool:
+async def _warm(named: sources.Sources, options: _Options, session: Session) -> bool:
     sources.suggest_files(named.images)
     gathered = await sources.gather(session, named)
     print_notes(gathered, with_guesses=not options.explain)

@@ -15,14 +15,17 @@ from registry.settings.values import Refusal, format_key
 STDIN = "-"
 MAX_LIST = 1024 * 1024  # bytes of a file with URLs
 MAX_CANDIDATES = 200
+MAX_FAULTS = 10  # URLs that cannot be used; the others are only counted
 
 
 class Unusable(InvalidInput):
     """An argument of the command that cannot be used."""
 
 
-def find_upstream(settings: Settings, name: str) -> str:
+def find_upstream(settings: Settings, name: str, option: str = "--upstream") -> str:
     """Return the upstream that a name or an alias means; empty means the default one.
+
+    `option` is what the command calls the name.
 
     Raises:
         SettingsError: there is no such upstream.
@@ -33,7 +36,7 @@ def find_upstream(settings: Settings, name: str) -> str:
     if found is None:
         key = format_key(("upstreams", name))
         cure = f"write [{key}] in the settings, or name one of: {', '.join(settings.upstreams)}"
-        raise SettingsError("--upstream", f"there is no upstream {name!r}", cure)
+        raise SettingsError(option, f"there is no upstream {name!r}", cure)
     return found
 
 
@@ -41,17 +44,21 @@ def read_urls(arguments: Sequence[str], file: str) -> list[str]:
     """Return the URLs of the command line and of a file (`-`: stdin; empty: none), each once.
 
     Raises:
-        Unusable: a URL is not that of a registry, or there are too many.
+        Unusable: some URLs are not those of registries, or there are too many.
         FileUnreadable: the file cannot be read.
     """
     named = [("", url) for url in arguments]
     named += _list_lines(file, _read_text(file)) if file else []
     found: dict[str, None] = {}
+    faults = []
     for place, text in named:
         try:
             found[parse_endpoint(text)] = None
         except Refusal as error:
-            raise Unusable(f"{place}{error}") from None
+            faults.append(f"{place}{error}")
+    if faults:
+        more = len(faults) - MAX_FAULTS
+        raise Unusable("\n".join([*faults[:MAX_FAULTS], *[f"and {more} more"] * (more > 0)]))
     if len(found) > MAX_CANDIDATES:
         raise Unusable(f"{len(found)} URLs are too many; test at most {MAX_CANDIDATES} at once")
     return [*found]

@@ -12,17 +12,20 @@ import typer
 from registry.cli.messages import INTERRUPTED, fail, report_errors, warn
 from registry.cli.printing import print_report
 from registry.cli.session import Config, Json
+from registry.cli.upstreams.advice import is_written, list_changes, write_advice
 from registry.cli.upstreams.candidates import find_upstream, read_images, read_urls
 from registry.cli.upstreams.measurement_tables import draw_test
 from registry.cli.upstreams.progress import show_progress
 from registry.errors import SettingsError
 from registry.logs import configure_logs
+from registry.reports.name_advice import EndpointRules
 from registry.reports.upstreams import UpstreamTest, report_progress, report_test
 from registry.settings.configuration import Configuration
-from registry.settings.known_images import AskedImage
+from registry.settings.known_images import WELL_KNOWN, AskedImage
 from registry.settings.loading import load_configuration
 from registry.settings.model import Settings
-from registry.settings.own_file import find_changeable, set_endpoints
+from registry.settings.own_file import ChangedFile, find_changeable
+from registry.settings.trusted_endpoints import list_trusted
 from registry.settings.values import Refusal, parse_duration
 from registry.wiring.candidates import build_measurement
 
@@ -61,8 +64,9 @@ _Images = Annotated[
     typer.Option(
         "--image",
         metavar="IMAGE",
-        help="Ask for this image, and not for well-known ones; may be repeated. A layer of the"
-        " first one is downloaded.",
+        help="Ask for this image; may be repeated. A layer of the first one is downloaded. Default"
+        f" for Docker Hub: {', '.join(WELL_KNOWN['docker.io'])}; for others see"
+        " docs/operations.md.",
     ),
 ]
 _Limit = Annotated[
@@ -76,7 +80,7 @@ _Limit = Annotated[
     ),
 ]
 _Write = Annotated[
-    bool, typer.Option("--write", help="Write the best order into the settings file.")
+    bool, typer.Option("--write", help="Write what is advised into the settings file.")
 ]
 
 
@@ -97,8 +101,9 @@ def measure_endpoints(
     some tags, a range, and up to 16 MiB of a layer at one and at eight connections. Nothing is
     stored. The endpoints in the settings are measured too. Docker Hub counts two pulls for a test.
 
-    With --write, the order is written into the settings file, of which a copy is kept. Exit 0 if at
-    least one of the endpoints works (of those that you name, if you name any), 1 if none does.
+    With --write, the lines at the end are written into the settings file, of which a copy is kept.
+    Exit 0 if at least one of the endpoints works (of those that you name, if you name any), 1 if
+    none does.
 
     Example: entrepot upstreams test --from mirrors.txt
     """
@@ -110,16 +115,39 @@ def measure_endpoints(
         named = read_urls(urls or (), file)
         asked = read_images(configuration.settings, name, images or ())
         report = _measure(configuration, name, named, asked, limit)
-    place = find_changeable(configuration, os.environ)
-    print_report(report, lambda each: draw_test(each, place), as_json=as_json)
-    configured = configuration.settings.upstreams[name].endpoints
+    settings = configuration.settings.upstreams[name]
+    is_same = is_written(list_changes(report), settings)
+    wants_writing = write and report.complete and not is_same
+    written = write_advice(config, report) if wants_writing else None
+    above = _describe_list(find_changeable(configuration, os.environ), written, is_same=is_same)
+    print_report(report, lambda each: draw_test(each, above), as_json=as_json)
     if not report.complete:
         raise typer.Exit(INTERRUPTED)
     if write and report.endpoints:
-        _write_endpoints(config, report, configured)
+        _describe_writing(written)
     works = {each.endpoint for each in report.candidates if each.works}
-    if not works & {*(named or configured)}:
-        raise typer.Exit(1)
+    if not works & {*(named or settings.endpoints)}:
+        fail(f"none of the endpoints {'that you named' if named else 'in the settings'} works", 1)
+
+
+def _describe_list(file: Path, written: ChangedFile | str | None, *, is_same: bool) -> str:
+    """Return the line above the advised list; `written` is what came of writing it into `file`."""
+    if isinstance(written, ChangedFile):
+        return f"{written.file} now has:"
+    if is_same:
+        return "the settings have this order already:"
+    return f"to use them in this order, write into {file}:"
+
+
+def _describe_writing(written: ChangedFile | str | None) -> None:
+    """Print what came of writing; end the command if the file cannot be changed."""
+    if isinstance(written, str):
+        fail(f"nothing is written: {written}", 1)
+    if written is None:
+        warn("the settings have this list already; nothing is written")
+        return
+    copy = f"; the former one is {written.former}" if written.former else ""
+    warn(f"wrote {written.file}{copy}; a server uses it after a reload or a restart")
 
 
 def _find_asked(settings: Settings, upstream: str) -> str:
@@ -157,18 +185,10 @@ def _measure(
         test.candidates,
         test.agreed,
         test.layer,
-        configured=upstream.endpoints,
+        rules=EndpointRules(
+            upstream.endpoints,
+            upstream.names,
+            list_trusted(name, upstream) if upstream.trusted else (),
+        ),
         complete=is_complete,
     )
-
-
-def _write_endpoints(config: Path | None, report: UpstreamTest, configured: Sequence[str]) -> None:
-    if list(report.endpoints) == list(configured):
-        warn("the settings have this list already; nothing is written")
-        return
-    try:
-        changed = set_endpoints(config, os.environ, report.upstream, report.endpoints)
-    except (Refusal, SettingsError, OSError) as error:
-        fail(f"nothing is written: {error}", 1)
-    copy = f"; the former one is {changed.former}" if changed.former else ""
-    warn(f"wrote {changed.file}{copy}; a server uses it after a reload or a restart")

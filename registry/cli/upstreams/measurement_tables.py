@@ -1,16 +1,15 @@
 """The tables and lines in which `upstreams test` prints what it has found out. Pure."""
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from types import MappingProxyType
 
 from registry.cli.printing import Summary, Verbatim
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes
+from registry.cli.upstreams.advice import list_settings
 from registry.cli.upstreams.numbers import format_long, format_rate, format_short
 from registry.reports.upstreams import CandidateReport, UpstreamTest
-from registry.settings.values import format_duration, format_key
+from registry.settings.values import format_duration
 
 _STEPS = MappingProxyType(
     {
@@ -24,8 +23,8 @@ _STEPS = MappingProxyType(
 )
 
 
-def draw_test(test: UpstreamTest, file: Path) -> Iterator[str | Table]:
-    """Yield the tables, the reasons, and the lines to paste into the settings `file`."""
+def draw_test(test: UpstreamTest, above: str) -> Iterator[str | Table]:
+    """Yield the tables, the reasons, and the lines of the settings file below the line `above`."""
     if not test.complete:
         yield "interrupted; this is what is known so far:"
     working = [each for each in test.candidates if each.works]
@@ -40,10 +39,12 @@ def draw_test(test: UpstreamTest, file: Path) -> Iterator[str | Table]:
     if broken:
         yield ""
         yield _draw_failures(broken)
+    unknown = [each for each in test.candidates if not (each.works or each.failed)]
+    yield from ("", *(f"not measured: {each.endpoint}" for each in unknown)) if unknown else ()
     notes = [*_list_notes(test)]
     yield from ("", *notes) if notes else ()
     yield ""
-    yield from _draw_advice(test, file)
+    yield from _draw_advice(test, above)
 
 
 def _draw_ranking(working: list[CandidateReport]) -> Table:
@@ -96,19 +97,10 @@ def _list_notes(test: UpstreamTest) -> Iterator[str]:
         yield from (f"{each.endpoint}: {note}" for note in each.notes)
 
 
-def _draw_advice(test: UpstreamTest, file: Path) -> Iterator[str]:
+def _draw_advice(test: UpstreamTest, above: str) -> Iterator[str]:
     if not test.endpoints:
         yield "none of these endpoints can be used"
         return
-    yield f"to use them in this order, write into {file}:"
+    yield above
     yield ""
     yield from map(Verbatim, list_settings(test))
-
-
-def list_settings(test: UpstreamTest) -> Iterator[str]:
-    """Yield the lines of the settings file that a test advises."""
-    yield f"[{format_key(('upstreams', test.upstream))}]"
-    yield f"endpoints = {json.dumps(list(test.endpoints))}"
-    # Where the registry itself cannot be asked what a tag means, two others have to agree.
-    if not test.own_works and len(test.endpoints) > 1:
-        yield 'names = "agree"'

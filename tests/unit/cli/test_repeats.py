@@ -3,10 +3,10 @@
 import math
 from typing import Any
 
-from registry.cli.repeats import HELD, MINUTE, RepeatFilter
+from registry.cli.repeats import HELD, HOUR, MINUTE, RepeatFilter
 
 
-def line(event: str = "endpoint failed", level: str = "warning", **others: Any) -> dict[str, Any]:
+def line(event: str = "download slow", level: str = "warning", **others: Any) -> dict[str, Any]:
     return {"event": event, "level": level, "why": "refused"} | others
 
 
@@ -19,6 +19,28 @@ def test_a_warning_that_comes_again_is_counted() -> None:
     assert list(chosen.take(MINUTE - 1)) == []
     assert list(chosen.take(MINUTE)) == [first | {"repeated": "1 time"}]
     assert list(chosen.add(first, MINUTE)) == [first]
+
+
+def test_an_endpoint_that_fails_is_shown_once_an_hour() -> None:
+    """A registry that is blocked fails at each pull, and everybody knows it already."""
+    chosen = RepeatFilter()
+    first = line("endpoint failed", endpoint="https://a")
+    shown = [[*chosen.add(first, at), *chosen.take(at)] for at in (0, 5, MINUTE, HOUR - 1)]
+    assert shown == [[first], [], [], []]
+    assert list(chosen.take(HOUR)) == [first | {"repeated": "3 times"}]
+    assert list(chosen.add(first, HOUR)) == [first]
+
+
+def test_an_endpoint_that_was_reached_in_between_is_shown_again() -> None:
+    """It is told once, whichever processes say so; others are as they were."""
+    chosen = RepeatFilter()
+    first, other = (line("endpoint failed", endpoint=f"https://{name}") for name in "ab")
+    reached = line("endpoint reached again", "info", endpoint="https://a")
+    assert list(chosen.add(reached, 0)) == []  # its failure was not shown
+    assert [*chosen.add(first, 0), *chosen.add(other, 0)] == [first, other]
+    assert [*chosen.add(reached, 90), *chosen.add(reached, 90)] == [reached]
+    assert list(chosen.take(90)) == []
+    assert [*chosen.add(first, 91), *chosen.add(other, 91)] == [first]
 
 
 def test_other_events_are_shown_each_time() -> None:

@@ -1,5 +1,6 @@
 """Laws of the lines that a server writes to a terminal."""
 
+import time
 from datetime import datetime
 from typing import Any
 
@@ -116,14 +117,39 @@ def test_a_pull_is_a_line(changes: dict[str, Any], expected: str) -> None:
             "12:05  e (is_urgent true)",
         ),
         (
+            {
+                "event": "prefetch done",
+                "level": "info",
+                "name": "nightly",
+                "seconds": 11.8,
+                "images": 2,
+                "fetched": 27361997,
+            },
+            "12:05  prefetch done (name nightly, 11.8 s, images 2, fetched 26.1 MiB)",
+        ),
+        (
+            {"event": "prefetch planned", "level": "info", "next": "2026-11-30T13:28:00+01:00"},
+            "12:05  prefetch planned (next 2026-11-30 14:28)",
+        ),
+        (
+            {"event": "prefetch planned", "level": "info", "next": "tomorrow"},
+            "12:05  prefetch planned (next tomorrow)",
+        ),
+        (
             {"event": "crashed", "level": "error", "exception": "Traceback\n  \x1b[2J"},
             "12:05  error: crashed\nTraceback\n  ?[2J",
         ),
     ],
 )
-def test_events_are_lines(event: dict[str, Any], expected: str | None) -> None:
+def test_events_are_lines(
+    event: dict[str, Any], expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Warnings and errors are shown with their facts; most other events are not."""
+    monkeypatch.setenv("TZ", "UTC-2")  # two hours east
+    time.tzset()
     assert format_event(event, NOON) == expected
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_long_lines_are_broken_between_words() -> None:

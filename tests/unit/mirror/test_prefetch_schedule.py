@@ -164,6 +164,19 @@ async def test_an_error_does_not_end_the_schedule(database: Database, tmp_path: 
     assert len(server.runs) == 3
 
 
+async def test_what_a_run_did_is_recorded(database: Database, tmp_path: Path) -> None:
+    """The last one counts, also if it failed; one that was only planned has no result."""
+    server = Server(database, tmp_path, NIGHTLY)
+    await server.run_until("2030-05-06 20:00")
+    assert server.catalog.find_result("nightly") == {}
+    await server.run_until("2030-05-07 03:00")
+    assert server.catalog.find_result("nightly") == {"seconds": 60.0, "images": 1}
+    server.failure = OSError("disk")
+    await server.run_until("2030-05-08 03:00")
+    assert server.catalog.find_result("nightly") == {"why": "disk"}
+    assert server.catalog.find_result("other") == {}
+
+
 async def test_the_log_says_when_it_runs_next(database: Database, tmp_path: Path) -> None:
     """At the start, after a reload and after each run, once for each time."""
     server = Server(database, tmp_path, NIGHTLY, OFTEN)

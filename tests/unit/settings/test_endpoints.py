@@ -50,6 +50,29 @@ def test_other_endpoints_are_refused(text: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("mirror.example.net", "https://mirror.example.net"),
+        ("mirror.example.net/hub", "https://mirror.example.net/hub"),
+        ("mirror:5000", "https://mirror:5000"),
+        ("//mirror.example.net", "https://mirror.example.net"),
+        ("htps://mirror.example.net", "https://mirror.example.net"),
+        ("ftp:/mirror.example.net", "https://mirror.example.net"),
+        # What may be no host at all is not repeated.
+        ("mirror", "https://registry.example.net"),
+        ("mirror.example.net:70000", "https://registry.example.net"),
+        ("https://mirror.example.net:", "https://registry.example.net"),
+        ("u:hunter2@mirror.example.net", "https://registry.example.net"),
+    ],
+)
+def test_the_cure_has_the_host_that_was_written(text: str, cure: str) -> None:
+    """It can be pasted, if only the scheme is missing or wrong."""
+    with pytest.raises(Refusal) as refusal:
+        parse_endpoint(text)
+    assert f'"{cure}"' in refusal.value.cure
+
+
+@pytest.mark.parametrize(
     ("url", "base", "prefix"),
     [
         ("https://h", "https://h", ""),

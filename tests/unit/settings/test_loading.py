@@ -58,8 +58,8 @@ def test_which_file() -> None:
     usual, named, given = write("config/entrepot.toml"), write("named.toml"), write("given.toml")
     environ = {"ENTREPOT_CONFIG": "named.toml"}
 
-    assert given == find_config(given, environ)
-    assert named == find_config(None, environ)
+    assert find_config(given, environ) == given.absolute()
+    assert find_config(None, environ) == named.absolute()
     assert usual == find_config(None, {})
     assert usual == find_config(None, {"ENTREPOT_CONFIG": ""})
 

@@ -185,7 +185,7 @@ def test_folders_of_a_user(become: Become, variables: dict[str, str], data: str)
         ([], "data", "home/.local/share/entrepot/data"),
         ([SHIPPED], "data", "checkout/data"),
         ([SHIPPED, OWN], "data", "checkout/data"),
-        ([SHIPPED, OWN], "../big", "checkout/../big"),
+        ([SHIPPED, OWN], "../big", "big"),
         ([SHIPPED, OWN], "/mnt/big", "/mnt/big"),
         ([PERSONAL], "data", "home/.local/share/entrepot/data"),
         ([PERSONAL], "images", "home/.local/share/entrepot/images"),

@@ -78,3 +78,31 @@ def test_rates_of_an_upstream_are_printed_as_written() -> None:
     upstream = read_table(UpstreamSettings, values)
 
     assert dump_table(upstream, "json")["max_rate"] == text
+
+
+@pytest.mark.parametrize(
+    ("text", "minute", "words", "is_limited"),
+    [
+        ("unlimited", 0, "unlimited", False),
+        ("20MiB", 0, "20MiB a second", True),
+        # What applies at other times is said also if it was not written.
+        (
+            "08:00-19:00=20MiB",
+            at(12),
+            "20MiB a second now (08:00-19:00=20MiB, *=unlimited, local time)",
+            True,
+        ),
+        (
+            "08:00-19:00=20MiB",
+            at(20),
+            "unlimited now (08:00-19:00=20MiB, *=unlimited, local time)",
+            True,
+        ),
+    ],
+)
+def test_the_rate_in_force_is_described(
+    text: str, minute: int, words: str, is_limited: bool
+) -> None:
+    """With the hours of all others."""
+    rates = parse_rate(text)
+    assert (rates.describe(minute), rates.is_limited) == (words, is_limited)

@@ -1,4 +1,4 @@
-"""Laws of changing one list in a settings file: only this list differs, or nothing is changed."""
+"""Laws of changing a table in a settings file: only the named settings differ, or nothing does."""
 
 import tomllib
 
@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.settings.new_file import build_text
-from registry.settings.text_edit import set_list
+from registry.settings.text_edit import Change, set_values
 from registry.settings.values import Refusal
 
-PLACE = ("upstreams", "docker.io", "endpoints")
+TABLE = ("upstreams", "docker.io")
 NEW = ["https://a.example", "https://b.example"]
-WRITTEN = 'endpoints = ["https://a.example", "https://b.example"]'
+WRITTEN = 'endpoints = [\n  "https://a.example",\n  "https://b.example",\n]'
+BOTH = [Change("endpoints", NEW)]
+WHY = Change("names", "agree", ("two of them", "must agree"))
 HEAD = '[upstreams."docker.io"]\n'
 
 
@@ -71,16 +73,16 @@ HEAD = '[upstreams."docker.io"]\n'
         # Lines end as they did.
         (
             '[upstreams."docker.io"]\r\nendpoints = ["x"]\r\nproxy = ""\r\n',
-            f'[upstreams."docker.io"]\r\n{WRITTEN}\r\nproxy = ""\r\n',
+            f'{HEAD}{WRITTEN}\nproxy = ""\n'.replace("\n", "\r\n"),
         ),
-        ('[upstreams."docker.io"]\r\n', f'[upstreams."docker.io"]\r\n{WRITTEN}\r\n'),
+        ('[upstreams."docker.io"]\r\n', f"{HEAD}{WRITTEN}\n".replace("\n", "\r\n")),
         # A line separator of Unicode ends no line of TOML.
         (f"# a\u2028{HEAD}", f"# a\u2028{HEAD}\n{HEAD}{WRITTEN}\n"),
     ],
 )
 def test_one_list_is_changed(before: str, after: str) -> None:
     """All other lines, comments and blanks stay as they are."""
-    assert set_list(before, PLACE, NEW) == after
+    assert set_values(before, TABLE, BOTH) == after
 
 
 @pytest.mark.parametrize(
@@ -100,17 +102,49 @@ def test_one_list_is_changed(before: str, after: str) -> None:
 def test_an_unusual_file_is_refused(text: str, why: str) -> None:
     """The operator changes it by hand; nothing is guessed."""
     with pytest.raises(Refusal, match=why):
-        set_list(text, PLACE, NEW)
+        set_values(text, TABLE, BOTH)
 
 
-def test_a_new_settings_file_gets_one_line() -> None:
+def test_a_new_settings_file_gets_the_list() -> None:
     """In the file of `config init` the list stands below its commented-out default."""
     text = build_text()
-    lines = set_list(text, PLACE, NEW).splitlines()
-    at = lines.index(WRITTEN)
+    lines = set_values(text, TABLE, BOTH).splitlines()
+    at = lines.index("endpoints = [")
     assert lines[at - 1] == '# endpoints = ["https://registry-1.docker.io"]'
-    del lines[at]
+    assert lines[at : at + 4] == WRITTEN.splitlines()
+    del lines[at : at + 4]
     assert lines == text.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # A new setting has its comment; one that is there keeps what is around it.
+        (HEAD, f'{HEAD}# two of them\n# must agree\nnames = "agree"\n'),
+        (f'{HEAD}names = "first"  # quick\n', f'{HEAD}names = "agree"  # quick\n'),
+        (f"{HEAD}names = 'agree'\n", f"{HEAD}names = 'agree'\n"),
+    ],
+)
+def test_a_text_is_changed(before: str, after: str) -> None:
+    """As a list is; what is the same already stays as it is written."""
+    assert set_values(before, TABLE, [WHY]) == after
+
+
+def test_new_settings_are_in_their_order() -> None:
+    """Each is below the one before, also if that was there already."""
+    listed = f'{WRITTEN}\nnames = "first"\n'
+    both = [*BOTH, Change("names", "first")]
+    assert set_values(HEAD, TABLE, both) == f"{HEAD}{listed}"
+    old = f'{HEAD}proxy = ""\nendpoints = ["x"]\norder = "written"\n'
+    new = f'{HEAD}proxy = ""\n{listed}order = "written"\n'
+    assert set_values(old, TABLE, both) == new
+
+
+def test_what_is_the_same_is_not_refused() -> None:
+    """A list with comments stays, if only another setting changes."""
+    text = f'{HEAD}endpoints = [\n  "https://a.example",  # mine\n  "https://b.example",\n]\n'
+    both = [*BOTH, Change("names", "first")]
+    assert set_values(text, TABLE, both) == f'{text}names = "first"\n'
 
 
 _STATEMENTS = [
@@ -132,7 +166,7 @@ _STATEMENTS = [
 def test_nothing_else_is_ever_changed(text: str) -> None:
     """Whatever the file is: the list is the new one and all else is the same, or it is refused."""
     try:
-        changed = set_list(text, PLACE, NEW)
+        changed = set_values(text, TABLE, BOTH)
     except Refusal:
         return
     before, after = tomllib.loads(text), tomllib.loads(changed)
@@ -141,4 +175,4 @@ def test_nothing_else_is_ever_changed(text: str) -> None:
     assert after == before
     comments = [line for line in text.split("\n") if line.startswith("#")]
     assert [line for line in changed.split("\n") if line.startswith("#")] == comments
-    assert set_list(changed, PLACE, NEW) == changed
+    assert set_values(changed, TABLE, BOTH) == changed

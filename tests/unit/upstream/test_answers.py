@@ -5,11 +5,18 @@ from functools import partial
 
 import pytest
 
-from registry.errors import BlobUnknown, ManifestUnknown, UpstreamDenied, UpstreamUnreachable
+from registry.errors import (
+    BlobUnknown,
+    ManifestUnknown,
+    UpstreamDenied,
+    UpstreamThrottled,
+    UpstreamUnreachable,
+)
 from registry.upstream.circuit_breaker import FAILURES
+from registry.upstream.combined_failures import PARTLY
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import combine
-from registry.upstream.failures import HeadRefused, NoConnection
+from registry.upstream.failures import EndpointSuspended, HeadRefused, NoConnection
 from registry.upstream.request import Request
 from registry.upstream.statuses import Resource
 from tests.unit.upstream.test_failover import Failure, make_pool
@@ -51,6 +58,30 @@ def test_every_answer_is_named(failures: list[Failure], message: str) -> None:
     failure = combine(failures)
     assert str(failure) == message
     assert "example" not in failure.public
+
+
+@pytest.mark.parametrize(
+    ("failures", "answers", "public"),
+    [
+        ([NoConnection(A, DEAD), missing(B)], [], PARTLY),
+        ([NoConnection(A, DEAD)], [missing(B)], PARTLY),
+        ([NoConnection(A, DEAD), NoConnection(B, DEAD)], [], "does not answer, or not in time"),
+        ([UpstreamThrottled(A, "answers 429"), missing(B)], [], "answers 429: too many requests"),
+    ],
+)
+def test_clients_learn_that_some_endpoints_have_answered(
+    failures: list[Failure], answers: list[Failure], public: str
+) -> None:
+    """A tag that none of them has may still be at those that were not reached."""
+    assert combine(failures, answers).public == f"the upstream {public}"
+
+
+def test_an_endpoint_that_is_not_asked_again_yet_is_named() -> None:
+    """Nobody shall read "no such manifest" alone, while the registry itself is not reached."""
+    text = f"failed recently ({DEAD}); it is not asked again yet"
+    failure = combine([missing(B)], [EndpointSuspended(A, text)])
+    told = f"no manifest 1 in docker.io/team/app ({A}: {text}; {B}: does not have it)"
+    assert (str(failure), failure.public) == (told, "no manifest 1 in docker.io/team/app")
 
 
 def test_the_failure_behind_a_refused_head_names_every_answer() -> None:

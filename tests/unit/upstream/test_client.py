@@ -9,8 +9,9 @@ import pytest
 from registry.errors import UpstreamError, UpstreamFaulty, UpstreamUnreachable
 from registry.settings.upstreams import UpstreamSettings
 from registry.upstream import tokens
+from registry.upstream.aiohttp_failures import as_httpx
 from registry.upstream.auth import Authorization, Login
-from registry.upstream.client import open_client, send, target_of, write_request
+from registry.upstream.client import open_client, send, target_of, translate_errors, write_request
 from registry.upstream.redirects import follow
 from registry.upstream.tokens import TokenCache, TokenKey
 from registry.upstream.www_authenticate import parse_challenges
@@ -56,7 +57,7 @@ def test_target_is_byte_exact(url: str, target: bytes) -> None:
     assert target == target_of(url)
 
 
-@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:1", "socks5://127.0.0.1:1"])
 @pytest.mark.parametrize("is_bulk", [False, True])
 async def test_a_refused_connection_is_told_in_plain_words(proxy: str, *, is_bulk: bool) -> None:
     """The message has the words of the operating system, and no name of a Python class."""
@@ -78,8 +79,9 @@ async def test_a_host_without_an_address_is_told_in_plain_words() -> None:
             await send(client, write_request(client, "GET", url, {}), url)
 
 
-async def test_an_answer_that_is_not_http_is_told_in_plain_words() -> None:
-    """The text of the library follows the sentence, without the name of its class."""
+@pytest.mark.parametrize("is_bulk", [False, True])
+async def test_an_answer_that_is_not_http_is_told_in_plain_words(*, is_bulk: bool) -> None:
+    """Neither the name of a class nor the bytes that came are told."""
 
     async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"SSH-2.0-nothing\r\n\r\n")
@@ -89,8 +91,56 @@ async def test_an_answer_that_is_not_http_is_told_in_plain_words() -> None:
     url = "http://{}:{}".format(*server.sockets[0].getsockname())
     async with server, open_client("docker.io", UpstreamSettings(endpoints=(url,))) as client:
         with pytest.raises(UpstreamUnreachable, match=r": no usable answer \(") as refused:
-            await send(client, write_request(client, "GET", url, {}), url)
-    assert "Error" not in str(refused.value)
+            await send(client, write_request(client, "GET", url, {}, is_bulk=is_bulk), url)
+    assert str(refused.value) == f"{url}: no usable answer (what it sends is not HTTP)"
+
+
+@pytest.mark.parametrize("is_bulk", [False, True])
+async def test_a_body_that_ends_early_is_told_in_plain_words(*, is_bulk: bool) -> None:
+    """The libraries name classes; people read how much came."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 894657\r\n\r\n" + bytes(728607))
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    url = "http://{}:{}".format(*server.sockets[0].getsockname())
+    async with server, open_client("docker.io", UpstreamSettings(endpoints=(url,))) as client:
+        response = await send(client, write_request(client, "GET", url, {}, is_bulk=is_bulk), url)
+        with pytest.raises(UpstreamUnreachable) as cut, translate_errors(url):
+            async for _ in response.aiter_raw():
+                pass
+        await response.aclose()
+    assert str(cut.value) == f"{url}: the connection broke at 728,607 of 894,657 bytes"
+
+
+@pytest.mark.parametrize("is_bulk", [False, True])
+async def test_a_refusal_of_the_proxy_is_told_in_plain_words(*, is_bulk: bool) -> None:
+    """Also for blobs, whose requests another library sends."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Login First\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    proxy, url = "http://{}:{}".format(*server.sockets[0].getsockname()), "https://127.0.0.1:1"
+    settings = UpstreamSettings(endpoints=(url,), proxy=proxy)
+    async with server, open_client("docker.io", settings) as client:
+        with pytest.raises(UpstreamUnreachable) as refused:
+            await send(client, write_request(client, "GET", url, {}, is_bulk=is_bulk), url)
+    assert str(refused.value) == f"{url}: the proxy gives no connection (407 Login First)"
+
+
+async def test_a_socks_proxy_that_refuses_a_blob_is_no_crash() -> None:
+    """The library of SOCKS has errors of its own, which are of no kind that aiohttp raises."""
+
+    class Refused(Exception):
+        """Such an error."""
+
+    with pytest.raises(httpx.ProxyError, match="not allowed by ruleset"), as_httpx((Refused,)):
+        raise Refused("Connection not allowed by ruleset")
 
 
 async def test_tokens_are_bounded(hub: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:

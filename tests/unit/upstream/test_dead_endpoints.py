@@ -37,3 +37,18 @@ async def test_an_endpoint_that_was_overtaken_is_named_in_the_log(
     (line,) = [each for each in events if each["event"] == "endpoint failed"]
     assert line["endpoint"] == "https://first.example"
     assert "no connection" in line["why"]
+
+
+async def test_that_an_endpoint_is_reached_again_is_in_the_log() -> None:
+    """A terminal does not repeat its failure until then."""
+    now = 0.0
+    pool = make_pool(lambda: now)
+    with structlog.testing.capture_logs() as events:
+        for failures, at in (([unreachable(), "yes"], 0.0), (["yes"], 100.0), (["yes"], 101.0)):
+            now = at
+            ask, _ = answer(*failures)
+            await pool.ask(ask)
+    assert [(each["event"], each["endpoint"]) for each in events] == [
+        ("endpoint failed", "https://first.example"),
+        ("endpoint reached again", "https://first.example"),
+    ]
