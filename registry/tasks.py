@@ -41,14 +41,20 @@ class Tasks:
     def share(self, key: Hashable, begin: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
         """Return the running task with this key; start it with `begin` if there is none."""
         task = self._shared.get(key)
-        if task is None:
+        if task is None or task.done():
             task = self._shared[key] = self.start(begin())
-            task.add_done_callback(lambda _: self._shared.pop(key, None))
+            task.add_done_callback(lambda done: self._forget(key, done))
         return task
+
+    def _forget(self, key: Hashable, task: asyncio.Task[Any]) -> None:
+        # The callbacks of a task run some time after its end: another one may have begun since.
+        if self._shared.get(key) is task:
+            del self._shared[key]
 
     def is_running(self, key: Hashable) -> bool:
         """Whether a task with this key is running, so that `share` would start none."""
-        return key in self._shared
+        task = self._shared.get(key)
+        return task is not None and not task.done()
 
 
 def _report_failure(task: asyncio.Task[Any]) -> None:

@@ -131,3 +131,21 @@ async def test_cancelled_waiter_stays_for_its_thread() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiter
     assert done == [True]
+
+
+async def test_an_ended_task_is_not_shared() -> None:
+    """Whoever asks right after a shared task has ended starts a new one."""
+    runs: list[int] = []
+
+    async def work() -> None:
+        runs.append(len(runs))
+
+    async with Tasks() as tasks:
+        first = tasks.share("key", work)
+        asyncio.get_running_loop().call_soon(lambda: tasks.share("key", work))
+        await asyncio.sleep(0)  # the task ends in this turn, before the call
+        assert first.done()
+        await asyncio.sleep(0)
+        assert runs == [0, 1]
+        await asyncio.sleep(0)
+        assert not tasks.is_running("key")

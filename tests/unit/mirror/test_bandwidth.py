@@ -36,12 +36,18 @@ class Process:
     def __init__(self, folder: Path, tasks: Tasks, rate: str, *, is_warming: bool = False) -> None:
         self.now = time.time()
         rates = {HUB: parse_rate(rate), "quay.io": parse_rate("unlimited")}
-        files = DemandFiles(folder)
-        self.bandwidth = Bandwidth(files, tasks, rates, lambda: self.now, is_warming=is_warming)
+        self.folder, self.files = folder, DemandFiles(folder)
+        self.bandwidth = Bandwidth(
+            self.files, tasks, rates, lambda: self.now, is_warming=is_warming
+        )
 
     @property
     def link(self) -> Link:
         return self.bandwidth._links[HUB]
+
+    def read_told(self) -> list[bytes]:
+        """Return what another process reads of this one."""
+        return [file.read_bytes() for file in self.folder.glob("demand-*")]
 
 
 async def open_process(
@@ -110,6 +116,31 @@ async def test_without_downloads_nothing_is_written(
         with process.bandwidth.open(HUB, lambda: True):
             await wait_for(lambda: bool(list(tmp_path.glob("demand-*"))))
         await wait_for(lambda: not list(tmp_path.iterdir()))
+
+
+@pytest.mark.parametrize("moment", ["last wait", "withdrawal"])
+async def test_a_download_that_begins_in_the_last_moment_is_told(
+    moment: str, tmp_path: Path, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process goes on to exchange, if a download begins in its last wait or after it."""
+    monkeypatch.setattr(bandwidth, "LINGER", 0.01)
+    process = Process(tmp_path, tasks, "1000KiB")
+    place, name = {
+        "last wait": (process.link, "set_shares"),
+        "withdrawal": (process.files, "withdraw"),
+    }[moment]
+    loop, is_reached, work = asyncio.get_running_loop(), asyncio.Event(), getattr(place, name)
+
+    def tell_and_work(*arguments: object) -> None:
+        loop.call_soon_threadsafe(is_reached.set)
+        work(*arguments)
+
+    monkeypatch.setattr(place, name, tell_and_work)
+    with process.bandwidth.open(HUB, lambda: True):
+        pass
+    await is_reached.wait()
+    with process.bandwidth.open(HUB, lambda: True):
+        await wait_for(lambda: any(b"docker.io" in told for told in process.read_told()))
 
 
 async def test_a_dead_disk_stops_no_download(tmp_path: Path, tasks: Tasks) -> None:
