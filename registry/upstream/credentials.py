@@ -3,7 +3,8 @@
 import base64
 from dataclasses import dataclass
 
-from registry.settings.endpoints import list_servers, server_of
+from registry.settings.endpoints import server_of
+from registry.settings.password_servers import list_password_servers
 from registry.settings.upstreams import UpstreamSettings
 
 
@@ -38,14 +39,10 @@ def find_identity(credentials: Credentials | None, url: str) -> str:
 def find_credentials(name: str, settings: UpstreamSettings) -> Credentials | None:
     """Return the credentials for the upstream `name`; None if the settings have no user name.
 
-    The registry may get them under any of its names, and so may the token realms in the settings.
-    An accelerator in front of the registry may not, unless it is the only endpoint: then the
-    operator wrote the credentials for it.
+    Who may get them is said in `settings/password_servers.py`.
     """
     if not settings.username:
         return None
-    servers = list_servers((name, *settings.aliases, *settings.auth_realms))
-    if len(settings.endpoints) == 1:
-        servers |= {server_of(settings.endpoints[0])}
+    servers = list_password_servers(name, settings)
     password = settings.password.get_secret_value()
     return Credentials(settings.username, password, servers)

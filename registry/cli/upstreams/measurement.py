@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from registry.cli.printing import print_report
 from registry.cli.session import Config, Json
 from registry.cli.upstreams.candidates import find_upstream, read_images, read_urls
 from registry.cli.upstreams.measurement_tables import draw_test
+from registry.cli.upstreams.password_advice import check_password
 from registry.cli.upstreams.progress import show_progress
 from registry.errors import SettingsError
 from registry.logs import configure_logs
@@ -22,6 +24,7 @@ from registry.settings.known_images import AskedImage
 from registry.settings.loading import Configuration, load_configuration
 from registry.settings.model import Settings
 from registry.settings.own_file import find_changeable, set_endpoints
+from registry.settings.password_servers import list_gaining
 from registry.settings.values import Refusal, parse_duration
 from registry.wiring.candidates import build_measurement
 
@@ -151,7 +154,7 @@ def _measure(
         asyncio.run(measure())
     except KeyboardInterrupt:
         is_complete = False
-    return report_test(
+    report = report_test(
         name,
         test.candidates,
         test.agreed,
@@ -159,6 +162,7 @@ def _measure(
         configured=upstream.endpoints,
         complete=is_complete,
     )
+    return replace(report, gains_password=list_gaining(name, upstream, report.endpoints))
 
 
 def _write_endpoints(config: Path | None, report: UpstreamTest, configured: Sequence[str]) -> None:
@@ -166,6 +170,7 @@ def _write_endpoints(config: Path | None, report: UpstreamTest, configured: Sequ
         warn("the settings have this list already; nothing is written")
         return
     try:
+        check_password(report)
         changed = set_endpoints(config, os.environ, report.upstream, report.endpoints)
     except (Refusal, SettingsError, OSError) as error:
         fail(f"nothing is written: {error}", 1)

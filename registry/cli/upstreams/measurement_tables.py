@@ -9,6 +9,7 @@ from registry.cli.printing import Summary, Verbatim
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes
 from registry.cli.upstreams.numbers import format_long, format_rate, format_short
+from registry.cli.upstreams.password_advice import warn_of_password
 from registry.reports.upstreams import CandidateReport, UpstreamTest
 from registry.settings.upstreams import UpstreamSettings
 from registry.settings.values import format_duration, format_key
@@ -45,6 +46,7 @@ def draw_test(test: UpstreamTest, file: Path) -> Iterator[str | Table]:
     yield from ("", *notes) if notes else ()
     yield ""
     yield from _draw_advice(test, file)
+    yield from warn_of_password(test)
 
 
 def _draw_ranking(working: list[CandidateReport]) -> Table:

@@ -1,6 +1,7 @@
 """Laws of the tables of `upstreams`: what they show of what is known, and what they advise."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from registry.cli.tables import Table, lay_out
 from registry.cli.upstreams.listing import draw_known
 from registry.cli.upstreams.measurement_tables import draw_test, list_settings
 from registry.cli.upstreams.numbers import format_long, format_rate, format_short
+from registry.cli.upstreams.password_advice import check_password
 from registry.oci.digest import Digest
 from registry.oci.rate_limits import RateLimit
 from registry.reports.upstreams import (
@@ -21,6 +23,7 @@ from registry.reports.upstreams import (
     report_test,
 )
 from registry.settings.upstreams import UpstreamSettings
+from registry.settings.values import Refusal
 from registry.upstream.candidate import Candidate, Layer, Step
 from registry.upstream.performance import Performance
 
@@ -40,10 +43,12 @@ def make(name: str, rate: float | None = None, **facts: Any) -> Candidate:
     return candidate
 
 
-def report(*candidates: Candidate, complete: bool = True) -> UpstreamTest:
+def report(
+    *candidates: Candidate, complete: bool = True, configured: tuple[str, ...] = ()
+) -> UpstreamTest:
     layer = Layer("app:1", "app", NEW, 20 * MIB)
     return report_test(
-        "docker.io", candidates, {"app:1": NEW}, layer, configured=(), complete=complete
+        "docker.io", candidates, {"app:1": NEW}, layer, configured=configured, complete=complete
     )
 
 
@@ -80,6 +85,29 @@ def test_the_list_to_write(candidates: list[Candidate], endpoints: str) -> None:
     """Best first."""
     wanted = [f"https://{name}.example" for name in endpoints.split()]
     assert list(report(*candidates).endpoints) == wanted
+
+
+def test_an_endpoint_in_the_settings_stays_if_it_fails() -> None:
+    """It may be down for a moment only; it comes before the registry's own host."""
+    candidates = [make("own", is_own=True), make("bad"), make("mine"), make("fast", MIB)]
+    found = report(*candidates, configured=("https://mine.example",))
+    wanted = ["https://fast.example", "https://mine.example", "https://own.example"]
+    assert [*found.endpoints] == wanted
+    assert not report(make("mine"), configured=("https://mine.example",)).endpoints
+
+
+def test_who_would_get_the_password_is_told() -> None:
+    """A list that sends it to another endpoint is advised against, and is not written."""
+    found = replace(report(make("fast", MIB)), gains_password=("https://fast.example",))
+    words = "the password of docker.io would be sent to https://fast.example"
+
+    assert words in " ".join(draw(found).split())
+    with pytest.raises(Refusal, match=words):
+        check_password(found)
+
+    harmless = report(make("fast", MIB))
+    check_password(harmless)
+    assert "password" not in draw(harmless)
 
 
 def test_names_are_agreed_on_without_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
