@@ -1,22 +1,39 @@
 """Which servers may get the password of an upstream (decision record 0009). Pure."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from registry.settings.endpoints import list_servers, server_of
-from registry.settings.upstreams import UpstreamSettings
+from registry.settings.endpoints import is_weaker, list_secure, list_servers, server_of
+from registry.settings.upstreams import UpstreamSettings, list_builtin_urls
 
 
-def list_password_servers(name: str, settings: UpstreamSettings) -> frozenset[str]:
-    """Return the servers that may get the password of the upstream `name`, as host:port.
+@dataclass(frozen=True, slots=True)
+class PasswordServers:
+    """The servers that may get a password, as host:port; those in `secure` only over TLS.
+
+    Another port of the same host may belong to somebody else.
+    """
+
+    servers: frozenset[str]
+    secure: frozenset[str] = frozenset()
+
+    def have(self, url: str) -> bool:
+        """Whether the password may be sent to the server at `url`, in the way that `url` says."""
+        return server_of(url) in self.servers and not is_weaker(url, self.secure)
+
+
+def find_password_servers(name: str, settings: UpstreamSettings) -> PasswordServers:
+    """Return the servers that may get the password of the upstream `name`.
 
     The registry may get it under any of its names, and so may the token realms in the settings. An
     accelerator in front of the registry may not, unless it is the only endpoint: then the operator
-    wrote the password for it.
+    wrote the password for it. A server with an endpoint of https, or one of a built-in registry,
+    never gets it over plain http.
     """
     servers = list_servers((name, *settings.aliases, *settings.auth_realms))
     if len(settings.endpoints) == 1:
         servers |= {server_of(settings.endpoints[0])}
-    return servers
+    return PasswordServers(servers, list_secure((*settings.endpoints, *list_builtin_urls(name))))
 
 
 def list_gaining(name: str, settings: UpstreamSettings, endpoints: Sequence[str]) -> list[str]:
@@ -27,5 +44,5 @@ def list_gaining(name: str, settings: UpstreamSettings, endpoints: Sequence[str]
     if not settings.username:
         return []
     changed = settings.model_copy(update={"endpoints": tuple(endpoints)})
-    gained = list_password_servers(name, changed) - list_password_servers(name, settings)
-    return [url for url in endpoints if server_of(url) in gained]
+    before, after = (find_password_servers(name, each) for each in (settings, changed))
+    return [url for url in endpoints if after.have(url) and not before.have(url)]
