@@ -76,6 +76,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         # Credentials
         "The mirror sends an upstream's password only to the registry's own hosts (its name and its aliases) and to the token servers in `auth_realms`.": "integration/test_upstream_credentials.py::test_a_foreign_realm_is_not_told_the_password",
         "A name without a port means the usual port only: another port of the same host may belong to somebody else.": "unit/upstream/test_login.py::test_password_goes_to_one_port",
+        "A server that has TLS gets no password over plain http, and is not trusted with names over it.": "unit/settings/test_password_servers.py::test_a_server_with_tls_gets_no_password_without_it unit/settings/test_trusted_endpoints.py::test_whom_the_settings_trust",
         "It asks any other endpoint anonymously, such as an accelerator.": "integration/test_upstream_credentials.py::test_an_accelerator_never_gets_anything_of_ours",
         "Passwords are read from files.": "unit/settings/test_loading.py::test_password_comes_from_its_file",
         "They appear in no log, in no error, and not in `config show`.": "unit/settings/test_model.py::test_nothing_shows_a_secret",
