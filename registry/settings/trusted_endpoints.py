@@ -34,9 +34,7 @@ def list_trusted(name: str, upstream: UpstreamSettings) -> tuple[str, ...]:
             and (url in upstream.trusted or not is_weaker(url, secure))
         )
     return tuple(
-        url
-        for url in upstream.endpoints
-        if is_own(name, upstream.aliases, url, upstream.endpoints)
+        url for url in upstream.endpoints if is_own(name, upstream.aliases, url, upstream.endpoints)
     )
 
 

@@ -166,7 +166,7 @@ class BlobDownloader:
         has_ranges = self.has_ranges
         try:
             async with aclosing(self._read(endpoint, part)) as chunks:
-                async for chunk in within(EXPLORED_TIME, chunks):
+                async for chunk in within(EXPLORED_TIME, chunks, self._pace):
                     wanted.offset = part.offset
                     yield chunk
         except (Unknown, UpstreamError) as error:

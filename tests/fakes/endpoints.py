@@ -4,13 +4,14 @@ With `tests.property.virtual_loop` a download of minutes takes no time, and is t
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from registry.errors import UpstreamError
 from registry.oci.byte_ranges import Span
 from registry.upstream.contract import Chunk
+from registry.upstream.pacing import Pace, Unpaced
 from registry.upstream.range_sender import Sender
 
 CHUNK = 64 * 1024  # bytes that are sent at a time
@@ -76,15 +77,26 @@ class SimulatedEndpoint:
 
 
 class SimulatedDownload:
-    """A `BlobDownload` of `content` from these endpoints, the best one first."""
+    """A `BlobDownload` of `content` from these endpoints, the best one first.
 
-    def __init__(self, content: bytes, endpoints: Sequence[SimulatedEndpoint]) -> None:
+    Clients may not read bytes of those in `unproven` before the digest was right.
+    """
+
+    def __init__(
+        self,
+        content: bytes,
+        endpoints: Sequence[SimulatedEndpoint],
+        pace: Pace | None = None,
+        unproven: Collection[str] = (),
+    ) -> None:
         self.size: int | None = len(content)
         self.endpoint = ""
         self.has_ranges: bool | None = None
         self.endpoints = list(endpoints)
         self.liars: list[str] = []
+        self.unproven = set(unproven)
         self._content = content
+        self._pace = pace or Unpaced()
 
     async def stream(
         self, start: int, stop: int | None, *, may_extend: bool = False
@@ -100,7 +112,9 @@ class SimulatedDownload:
                         start += len(chunk)
                         failures = 0
                         self.endpoint, self.has_ranges = endpoint.name, endpoint.has_ranges
+                        self._pace.charge(len(chunk))
                         yield chunk
+                        await self._pace.wait()
             except UpstreamError:
                 failures += 1
                 if failures == TRIES * len(self.endpoints):
@@ -130,7 +144,9 @@ class SimulatedDownload:
         endpoint = self.endpoints[sender.number]
         async with aclosing(endpoint.send(self._content, span)) as chunks:
             async for chunk in chunks:
+                self._pace.charge(len(chunk))
                 yield chunk
+                await self._pace.wait()
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         return origins or [endpoint.name for endpoint in self.endpoints]
@@ -141,7 +157,7 @@ class SimulatedDownload:
         self.liars.append(origin)
 
     def needs_proof(self, origins: Iterable[str]) -> bool:
-        return False
+        return bool(self.unproven.intersection(origins))
 
     @property
     def sent(self) -> int:

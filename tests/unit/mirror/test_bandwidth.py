@@ -61,7 +61,8 @@ async def open_process(
 
     async def read() -> None:
         while True:
-            await pacer.take(64 * KIB)
+            pacer.charge(64 * KIB)
+            await pacer.wait()
             await asyncio.sleep(0.01)
 
     tasks.start(read())
@@ -147,10 +148,12 @@ async def test_a_dead_disk_stops_no_download(tmp_path: Path, tasks: Tasks) -> No
     """Where nothing can be written or read, a process uses the whole rate."""
     process = Process(tmp_path / "none", tasks, "1000KiB")
     with process.bandwidth.open(HUB, lambda: True) as pacer:
-        await pacer.take(64 * KIB)
+        pacer.charge(64 * KIB)
+        await pacer.wait()
         await wait_for(lambda: process.link.clients.rate == RATE)
         await asyncio.sleep(INTERVAL)
-        await pacer.take(64 * KIB)
+        pacer.charge(64 * KIB)
+        await pacer.wait()
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,12 @@ def test_who_gains_the_password(before: list[str], after: list[str], gaining: li
         ("docker.io", [HUB], "http://index.docker.io/v2/", False),
         ("docker.io", [HUB], "http://auth.docker.io/token", False),
         ("docker.io", ["http://registry-1.docker.io"], "http://registry-1.docker.io", False),
-        ("docker.io", ["http://registry-1.docker.io:443"], "http://registry-1.docker.io:443", False),
+        (
+            "docker.io",
+            ["http://registry-1.docker.io:443"],
+            "http://registry-1.docker.io:443",
+            False,
+        ),
         ("lan.example", ["https://lan.example", MINE], "http://lan.example", False),
         ("lan.example", ["http://lan.example", MINE], "http://lan.example", True),
         ("lan.example", ["https://lan.example:443", MINE], "http://lan.example", False),
