@@ -16,7 +16,7 @@ from registry.upstream.contract import Chunk
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.endpoint_senders import build_sender
 from registry.upstream.failover import EndpointPool
-from registry.upstream.failures import RangeIgnored, RangeRefused, WrongSize
+from registry.upstream.failures import NoneProven, RangeIgnored, RangeRefused, WrongSize
 from registry.upstream.kept_redirects import KeptRedirects
 from registry.upstream.meter import Meter, within
 from registry.upstream.pacing import Pace
@@ -36,16 +36,12 @@ class BlobDownloader:
     """Implements `BlobDownload` with the endpoints of a pool; any endpoint can continue."""
 
     def __init__(self, pool: EndpointPool, request: Request, size: int | None, pace: Pace) -> None:
-        self.size = size
-        self.endpoint = ""
+        self.size, self.endpoint = size, ""
         self.has_ranges: bool | None = None
-        self._pool = pool
-        self._request = request
-        self._pace = pace
+        self._pool, self._request, self._pace = pool, request, pace
         self._senders: dict[Endpoint, Meter] = {}  # in the order of their first bytes
         self._may_explore = True  # until the first bytes are wanted
-        # Endpoints whose connection broke during this blob: other endpoints are asked first.
-        self._broken: set[Endpoint] = set()
+        self._broken: set[Endpoint] = set()  # whose connection broke: others are asked first
         # Endpoints whose answer is faulty are not asked again: the answer would be the same. One of
         # the right size is allowed: another server of the endpoint may have ranges.
         self._faulty: dict[Endpoint, UpstreamFaulty] = {}
@@ -55,6 +51,7 @@ class BlobDownloader:
         self._without_range: set[Endpoint] = set()  # endpoints that refused a range
         self._numbers: list[Endpoint] = []  # by the number of the sender
         self._liars: set[Endpoint] = set()
+        self._is_proof_required = False
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         """Mark these endpoints, or all that sent bytes, as suspect; see `BlobDownload`."""
@@ -112,6 +109,10 @@ class BlobDownloader:
         """Whether nothing is sent to clients yet; see `BlobDownload`."""
         return not self._pool.are_proven(origins)
 
+    def require_proof(self) -> None:
+        """Ask only endpoints whose bytes may be sent at once; see `BlobDownload`."""
+        self._is_proof_required, self._may_explore = True, False
+
     def stream(
         self, start: int, stop: int | None, *, may_extend: bool = False
     ) -> AsyncGenerator[bytes, None]:
@@ -150,7 +151,7 @@ class BlobDownloader:
                 else:
                     return
             if not self._candidates():
-                raise combine(list(self._faulty.values()))
+                raise combine([*self._faulty.values()] or [NoneProven(self._pool.name)])
             if not wanted.is_done:
                 await self._pause(failures, retries, wanted.offset - began)
 
@@ -161,7 +162,6 @@ class BlobDownloader:
         repository = self._request.repository
         if not may_explore or not (endpoint := self._pool.choose_explored(repository, length)):
             return
-        # No thread receives so few bytes.
         part = WantedBytes(wanted.offset, wanted.offset + min(length, EXPLORED_SIZE))
         has_ranges = self.has_ranges
         try:
@@ -224,7 +224,8 @@ class BlobDownloader:
             size=USUAL if self.size is None else self.size,
         )
         # What clients read must not go on with bytes of an endpoint that has to prove itself.
-        if any(self._pool.are_proven([each.origin]) for each in self._senders):
+        has_proven = any(self._pool.are_proven([each.origin]) for each in self._senders)
+        if has_proven or self._is_proof_required:
             left = [each for each in left if self._pool.are_proven([each.origin])]
         return sorted(left, key=self._broken.__contains__)
 
@@ -295,6 +296,5 @@ class BlobDownloader:
         if self.size is None:
             self.size = size
         elif size is not None and size != self.size:
-            raise WrongSize(
-                answer.origin, f"has {size} bytes where the descriptor says {self.size}"
-            )
+            why = f"has {size} bytes where the descriptor says {self.size}"
+            raise WrongSize(answer.origin, why)

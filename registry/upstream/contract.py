@@ -146,6 +146,13 @@ class BlobDownload(Protocol):
         """
         ...
 
+    def require_proof(self) -> None:
+        """Ask only endpoints whose bytes may be sent to clients at once; see `needs_proof`.
+
+        If there is none, reading raises UpstreamError.
+        """
+        ...
+
 
 class Source(Protocol):
     """An upstream registry. `repository` is its name there, such as `library/nginx`.

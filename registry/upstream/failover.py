@@ -61,7 +61,7 @@ class EndpointPool:
         needs_proof: bool = False,
     ) -> None:
         self.clock = clock
-        self._name = name
+        self.name = name
         self._endpoints = tuple(endpoints)
         self._chance = chance
         self._needs_proof = needs_proof
@@ -151,7 +151,7 @@ class EndpointPool:
         is_handled = isinstance(error, EndpointSuspended | HeadRefused | RangeRefused)
         if is_inconclusive(error) and not is_handled:
             self._log.warning(
-                "endpoint failed", upstream=self._name, endpoint=endpoint.origin, why=str(error)
+                "endpoint failed", upstream=self.name, endpoint=endpoint.origin, why=str(error)
             )
 
     async def ask(
@@ -209,7 +209,7 @@ class EndpointPool:
     ) -> UpstreamUnreachable:
         """Return the error about a question without an answer, and with these failures."""
         whose = "no other endpoint" if answers else "no endpoint"
-        late = UpstreamUnreachable(self._name, f"{whose} answered within {ASK_BUDGET:.0f} s")
+        late = UpstreamUnreachable(self.name, f"{whose} answered within {ASK_BUDGET:.0f} s")
         late.add_answers(list_reasons(answers.values()))
         return late
 

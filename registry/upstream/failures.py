@@ -50,6 +50,13 @@ class WrongSize(UpstreamFaulty):
     """The endpoint has more bytes of a blob, or fewer, than the descriptor says."""
 
 
+class NoneProven(UpstreamFaulty):
+    """The settings want a proof, and no endpoint that may be asked has sent right bytes before."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "has no endpoint left that has sent right bytes before")
+
+
 class AddressForbidden(UpstreamFaulty):
     """A server is at an address to which the mirror must not be sent; nothing was sent there."""
 

@@ -159,6 +159,9 @@ class SimulatedDownload:
     def needs_proof(self, origins: Iterable[str]) -> bool:
         return bool(self.unproven.intersection(origins))
 
+    def require_proof(self) -> None:
+        self.endpoints = [each for each in self.endpoints if each.name not in self.unproven]
+
     @property
     def sent(self) -> int:
         """How many bytes all endpoints have sent together."""

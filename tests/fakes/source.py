@@ -100,6 +100,7 @@ class MemoryTransfer:
         self.endpoint = ""
         self.has_ranges: bool | None = None
         self.suspects: Sequence[str] = ()
+        self.is_proof_required = False
         self._tap = tap
         self._content = content
         self._absent = absent
@@ -156,6 +157,9 @@ class MemoryTransfer:
 
     def needs_proof(self, origins: Iterable[str]) -> bool:
         return self._tap.needs_proof
+
+    def require_proof(self) -> None:
+        self.is_proof_required = True
 
 
 @dataclass
