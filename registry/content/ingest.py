@@ -4,8 +4,10 @@ Downloads, manifests, bundle imports and backups use ingests. The caller becomes
 a blob, appends bytes, and then commits, suspends or aborts the ingest.
 """
 
+import asyncio
 import math
 import time
+import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar
@@ -81,7 +83,14 @@ class Ingest(OpenIngest[PartialWriter]):
             StoreError: as for `append`; there has to be space for two files.
         """
         await self._reserve(2 * self.offset)
-        return await in_thread(self._writer.begin_again)
+        begun: list[RejectedBytes] = []
+        try:
+            await in_thread(lambda: begun.append(self._writer.begin_again()))
+        except asyncio.CancelledError:  # nobody else can close their files
+            for rejected in begun:
+                rejected.close()
+            raise
+        return begun[0]
 
     async def expect(self, size: int | None) -> None:
         """Note the size of the blob, as its upstream states it (None: it does not).

@@ -278,7 +278,11 @@ class PartialWriter:
         """Do as `reject` and `restart`, and return the bytes. Raises StoreError as `restart`."""
         os.fchmod(self._descriptor, _REJECTED)
         rejected = RejectedBytes(os.dup(self._descriptor), self._held, self._path.parent)
-        self.restart()
+        try:
+            self.restart()
+        except BaseException:
+            rejected.close()
+            raise
         return rejected
 
     def abandon(self) -> None:
