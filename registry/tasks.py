@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
+from contextlib import suppress
 from typing import Any, ParamSpec, Self, TypeVar
 
 from registry.logs import get_logger
@@ -64,7 +65,9 @@ def _report_failure(task: asyncio.Task[Any]) -> None:
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run blocking `work` in a thread; if cancelled, wait until the work is over.
+    """Run blocking `work` in a thread; if cancelled, wait until the work is over, and then raise.
+
+    This holds however often the caller is cancelled meanwhile.
 
     Otherwise the caller could close a descriptor during a write, and the write could go to another
     file that gets the same number.
@@ -73,6 +76,8 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        await asyncio.wait([running])
+        while not running.done():
+            with suppress(asyncio.CancelledError):  # cancelled once more
+                await asyncio.wait([running])
         running.exception()  # reads it: asyncio would log an exception that nobody has read
         raise
