@@ -55,7 +55,7 @@ async def judge(
         StoreError: the disk refused.
     """
     if not ingest.is_complete:
-        are_known, size = told.suspect(), ingest.offset
+        are_known, size = await told.suspect(), ingest.offset
         if not await _repair(ingest, download, told.trace, on_reject, note):
             if are_known:
                 download.mark_suspect()
