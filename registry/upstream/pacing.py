@@ -60,6 +60,7 @@ class Unpaced:
 def postponing(limit: asyncio.Timeout, seconds: float, pace: Pace) -> Iterator[None]:
     """Let `limit` begin again, with so many `seconds`, as long as the pace holds the download."""
     loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
 
     def look() -> None:
         nonlocal timer
