@@ -7,7 +7,6 @@ a blob, appends bytes, and then commits, suspends or aborts the ingest.
 import asyncio
 import math
 import time
-import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar
