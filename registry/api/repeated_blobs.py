@@ -83,6 +83,7 @@ class RepeatedBlob:
             place = None if span is None else blob.find_place(span)
             if span is None or place is None or transport.is_closing():
                 return False
+            blob.note_use()  # not before: aiohttp's answer notes its own
             self.note_begin(client=client)
             sent, log = SentBytes(self.count_sent), self.log
             try:
