@@ -101,15 +101,18 @@ class Lane:
 
         If nobody waits, all are taken as soon as one is allowed: they have been received anyway.
         """
-        self._fill()
-        first = next(iter(self.queue), pacer)
-        if first is not pacer or self._level < 0:
+        if self.holds(pacer):
             self.held_at = self._clock()
             return 0
         if self.queue:
             count = min(count, max(SMALLEST, int(min(self.rate, 2**40) * TURN)))
         self.charge(count)
         return count
+
+    def holds(self, pacer: "Pacer") -> bool:
+        """Whether `pacer` would have to wait now."""
+        self._fill()
+        return next(iter(self.queue), pacer) is not pacer or self._level < 0
 
     def charge(self, count: int) -> None:
         """Take bytes without waiting; those that come next wait longer."""
@@ -204,7 +207,9 @@ class Pacer:
     @property
     def is_held(self) -> bool:
         """Whether the download had to wait lately, so that more connections bring nothing."""
-        return self._waiting.locked() or self._clock() - self._held_at < HELD
+        if self._waiting.locked() or self._clock() - self._held_at < HELD:
+            return True
+        return bool(self._debt) and self._find_lane().holds(self)  # it will have to wait next
 
     @property
     def is_limited(self) -> bool:

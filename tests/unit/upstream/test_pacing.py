@@ -160,6 +160,17 @@ async def test_one_that_gives_up_lets_the_next_take_its_turn(time: Time) -> None
         assert waiting.done()
 
 
+async def test_a_download_is_held_as_soon_as_it_will_have_to_wait(time: Time) -> None:
+    """Between its bytes and the wait for them, it needs no further connections either."""
+    link = Link(time)
+    link.set_shares(Shares(RATE, RATE))
+    with link.open(lambda: True) as pacer:
+        await take(pacer, 10 * CHUNK)
+        assert not pacer.is_held
+        pacer.charge(CHUNK)
+        assert pacer.is_held
+
+
 async def test_bytes_of_a_download_that_has_ended_count(time: Time) -> None:
     """Whoever receives bytes and does not wait for them lets the next one wait."""
     link = Link(time)
