@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
+from contextlib import suppress
 from typing import Any, ParamSpec, Self, TypeVar
 
 from registry.logs import get_logger
@@ -41,14 +42,20 @@ class Tasks:
     def share(self, key: Hashable, begin: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
         """Return the running task with this key; start it with `begin` if there is none."""
         task = self._shared.get(key)
-        if task is None:
+        if task is None or task.done():
             task = self._shared[key] = self.start(begin())
-            task.add_done_callback(lambda _: self._shared.pop(key, None))
+            task.add_done_callback(lambda done: self._forget(key, done))
         return task
+
+    def _forget(self, key: Hashable, task: asyncio.Task[Any]) -> None:
+        # The callbacks of a task run some time after its end: another one may have begun since.
+        if self._shared.get(key) is task:
+            del self._shared[key]
 
     def is_running(self, key: Hashable) -> bool:
         """Whether a task with this key is running, so that `share` would start none."""
-        return key in self._shared
+        task = self._shared.get(key)
+        return task is not None and not task.done()
 
 
 def _report_failure(task: asyncio.Task[Any]) -> None:
@@ -58,7 +65,9 @@ def _report_failure(task: asyncio.Task[Any]) -> None:
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run blocking `work` in a thread; if cancelled, wait until the work is over.
+    """Run blocking `work` in a thread; if cancelled, wait until the work is over, and then raise.
+
+    This holds however often the caller is cancelled meanwhile.
 
     Otherwise the caller could close a descriptor during a write, and the write could go to another
     file that gets the same number.
@@ -67,6 +76,8 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        await asyncio.wait([running])
+        while not running.done():
+            with suppress(asyncio.CancelledError):  # cancelled once more
+                await asyncio.wait([running])
         running.exception()  # reads it: asyncio would log an exception that nobody has read
         raise

@@ -88,6 +88,7 @@ class RepeatedBlob:
         if start > stop or place is None or client.transport.is_closing():
             opened.release()
             return None
+        opened.blob.note_use()  # not before: aiohttp's answer notes its own
         self.notes.begin(client=client.address)
         head = self._write_head(start, stop, size)
         unwritten = Unwritten(client.connection, head, *place, self.notes.count_sent)

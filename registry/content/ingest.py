@@ -4,6 +4,7 @@ Downloads, manifests, bundle imports and backups use ingests. The caller becomes
 a blob, appends bytes, and then commits, suspends or aborts the ingest.
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -82,7 +83,14 @@ class Ingest(OpenIngest[PartialWriter]):
             StoreError: as for `append`; there has to be space for two files.
         """
         await self._reserve(2 * self.offset)
-        return await in_thread(self._writer.begin_again)
+        begun: list[RejectedBytes] = []
+        try:
+            await in_thread(lambda: begun.append(self._writer.begin_again()))
+        except asyncio.CancelledError:  # nobody else can close their files
+            for rejected in begun:
+                rejected.close()
+            raise
+        return begun[0]
 
     def differs(self, rejected: RejectedBytes, span: Span) -> bool:
         """Whether rejected bytes are others than those that were received now; this blocks."""

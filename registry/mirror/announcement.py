@@ -60,7 +60,7 @@ class Announcement:
         if is_new and time.monotonic() - self._written_at >= INTERVAL:
             await self.write()
 
-    def suspect(self) -> bool:
+    async def suspect(self) -> bool:
         """Write that the digest is wrong, and who has sent bytes; return whether that is known.
 
         After this, the process may die, or another one may begin. If nobody knows who sent some of
@@ -73,8 +73,8 @@ class Announcement:
         if UNKNOWN in counts:
             return False
         senders = sorted(counts, key=counts.__getitem__)
-        entries = self.trace.entries
-        self._write((*self.suspects, *senders), entries, is_held=self.is_held)
+        entries, suspects = self.trace.entries, (*self.suspects, *senders)
+        await in_thread(self._write, suspects, entries, is_held=self.is_held)
         return True
 
     def _write(

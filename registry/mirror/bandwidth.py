@@ -61,28 +61,29 @@ class Bandwidth:
     async def _keep_sharing(self) -> None:
         """Exchange demands as long as downloads run, and a little longer."""
         try:
-            while self._is_used():  # also if a download began while the file was taken away
-                await self._share_until_unused()
-                await in_thread(self._files.withdraw)
+            while self._is_wanted():
+                await self._share_until_idle()
+                await in_thread(self._files.withdraw)  # meanwhile a download may begin
         except asyncio.CancelledError:
             self._files.withdraw()  # the process ends, and must not wait for a thread
             raise
 
-    async def _share_until_unused(self) -> None:
+    async def _share_until_idle(self) -> None:
         clock = asyncio.get_running_loop().time
         used_at = clock()
         while clock() - used_at < LINGER:
             self._has_news.clear()
             await self._share()
-            if self._is_used():
-                used_at = clock()
             await asyncio.sleep(LEAST_PAUSE)
             with suppress(TimeoutError):
                 async with asyncio.timeout(INTERVAL if self._is_shared() else TELLING):
                     await self._has_news.wait()
+            if self._is_wanted():
+                used_at = clock()
 
-    def _is_used(self) -> bool:
-        return any(link.is_used for link in self._links.values())
+    def _is_wanted(self) -> bool:
+        """Whether a download is running, or began and ended since the last exchange."""
+        return self._has_news.is_set() or any(link.is_used for link in self._links.values())
 
     async def _share(self) -> None:
         own = {name: link.measure() for name, link in self._links.items()}

@@ -24,10 +24,14 @@ _PIECE = 1024 * 1024  # bytes read at a time to compare them
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """A whole blob, open in the store; close it after use."""
+    """A whole blob, open in the store; close it after use.
+
+    Whoever sends it calls `note_use` first, unless that was noted when it was opened.
+    """
 
     body: Body
     origin: CacheStatus
+    note_use: Callable[[], None] = lambda: None
 
     @property
     def size(self) -> int:

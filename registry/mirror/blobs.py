@@ -115,7 +115,7 @@ class Blobs:
     async def reopen(self, repository: Repository, digest: Digest) -> StoredBlob | None:
         """Open a blob for a client if it is stored, and may be served without asking anybody.
 
-        If so, this notes its use, as `get` does. Where it returns None, `get` knows what to do.
+        Its use is noted by its `note_use`. Where this returns None, `get` knows what to do.
 
         Raises:
             StoreError: the disk or the catalog refused.
@@ -129,8 +129,7 @@ class Blobs:
         if body.size != size:
             body.close()
             return None
-        self._pulls.note_blob(repository, digest)
-        return StoredBlob(body, self.stored)
+        return StoredBlob(body, self.stored, partial(self._pulls.note_blob, repository, digest))
 
     def keep(self, repository: Repository, digest: Digest) -> KeptBlob:
         """Return what opens a blob for further requests, as `reopen` does."""

@@ -77,7 +77,7 @@ class Judge:
             await self._name_liars(download)
             return True
         senders, size = download.list_senders(), ingest.offset
-        is_known = told.suspect() and trace.stop == size
+        is_known = await told.suspect() and trace.stop == size
         self._size = size
         self._story.append(f"{'then ' if self._story else ''}{_describe_senders(trace)}")
         rejected = await self._reject(trace) if is_known else None

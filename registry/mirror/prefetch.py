@@ -121,6 +121,10 @@ class Prefetcher:
         result.only_platform = await self._find_only_platform(served.manifest, platforms)
         return result
 
+    async def fetch_root(self, repository: Repository, reference: Reference) -> None:
+        """Download the manifest of an image, or its index, and nothing else; raises as `warm`."""
+        await self._manifests.refresh(repository, reference)
+
     def measure(self, blob: Descriptor) -> int:
         """Return how many bytes of a blob were downloaded until now."""
         return self._blobs.measure(blob.digest)

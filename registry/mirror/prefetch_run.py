@@ -67,9 +67,11 @@ class PrefetchRun:
             return
         platforms = await self._choose_platforms(image)
         cost = await self._estimator.estimate(*image, platforms, with_attached=True)
-        # The requests before have brought new figures.
-        limit = (await self._estimator.list_rate_limits()).get(registry)
-        if limit is not None and cost.least and limit.remaining - cost.least < self._keep_pulls:
+        if cost.least < cost.most and await self._may_ask(registry, cost.least):
+            # That was a guess: the manifest of the image says what else is needed.
+            await self._prefetcher.fetch_root(*image)
+            cost = await self._estimator.estimate(*image, platforms, with_attached=True)
+        if not await self._may_ask(registry, cost.most):
             self.counts.skipped += 1
             return
         result = await self._prefetcher.warm(*image, platforms, with_attached=True)
@@ -78,6 +80,13 @@ class PrefetchRun:
             self._note_failure(image, "; ".join(result.failures))
         else:
             self.counts.complete += 1
+
+    async def _may_ask(self, registry: str, requests: float) -> bool:
+        """Whether so many requests leave enough of the pull limit, by its last known figures."""
+        if not requests:
+            return True
+        limit = (await self._estimator.list_rate_limits()).get(registry)
+        return limit is None or limit.remaining - requests >= self._keep_pulls
 
     def _note_failure(self, image: Image, why: str) -> None:
         self.counts.failed += 1

@@ -44,6 +44,8 @@ class Rest:
         ingest, download, told = self.ingest, self.download, self.told
         if told.suspects:
             download.mark_suspect(*told.suspects)
+        if resumed and not download.needs_proof(told.trace.count()):
+            download.require_proof()  # clients may read the first bytes already, and go on
         chunks = read_in_order(download, resumed, self.turn, told.trace.note)
         async with Batcher(chunks, lambda: self.turn.depth) as batcher:
             await told.write()  # while the upstream answers, others learn whose download this is

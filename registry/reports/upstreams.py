@@ -51,11 +51,12 @@ class UpstreamTest:
 
     `agreed` has the digests that are taken for right. `layer` is what was downloaded; None if
     nothing was. `endpoints` is the list for the settings: the working candidates, best first.
-    Those that say other digests are left out. The registry's own host is the last one if it does
-    not work. The list is empty if no candidate works. `own_works` says whether the own host
-    has answered; then it can say what a tag means. If it has not, `names` and `trusted` are values
-    for the settings of these names (empty: they stay). `complete` is false if the test was
-    interrupted.
+    Those that say other digests are left out. Endpoints in the settings that do not work come
+    last, and then the registry's own host. The list is empty if no candidate works. `own_works`
+    says whether the own host has answered; then it can say what a tag means. If it has not,
+    `names` and `trusted` are values for the settings of these names (empty: they stay). `complete`
+    is false if the test was interrupted. `gains_password` has the endpoints that would get the
+    password of the upstream with this list, and do not get it now.
     """
 
     upstream: str
@@ -67,6 +68,7 @@ class UpstreamTest:
     names: str
     trusted: Sequence[str]
     complete: bool
+    gains_password: Sequence[str] = ()
 
 
 def report_test(
@@ -83,7 +85,8 @@ def report_test(
     reports = [_report(each, agreed, disputed, each.url in rules.endpoints) for each in candidates]
     reports.sort(key=_rank)
     good = [each for each in reports if each.works and not each.differs]
-    broken = [each for each in reports if each.own and not each.works] if good else []
+    broken = [each for each in reports if (each.own or each.configured) and not each.works]
+    broken = sorted(broken, key=lambda each: each.own) if good else []
     own_works = any(each.own and each.digests for each in reports)
     advice = advise_names(
         [each.endpoint for each in good],

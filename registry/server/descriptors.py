@@ -9,6 +9,7 @@ from registry.settings.model import LimitSettings
 
 MAX_DESCRIPTORS = 1 << 20  # more would only make the tables of the kernel larger
 RESERVE = 256  # descriptors of a process for its catalog, its log, upstreams and refused clients
+EACH = 3  # descriptors of a client that gets a blob
 MAX_CONNECTIONS = 10_000  # connections of one worker, if no setting says how many
 LEAST_PER_ADDRESS = 64  # connections that one address may have at least, if no setting says
 
@@ -49,10 +50,10 @@ def count_descriptors() -> int:
 def plan_connections(limits: LimitSettings, descriptors: int) -> tuple[int, int]:
     """Return how many connections a worker may have, and how many of them one address. Pure.
 
-    A client that gets a blob needs a socket and a file, so half of the `descriptors` are for
-    clients, after the reserve.
+    A client that gets a blob needs a socket and a file, and if it is slow a second descriptor for
+    its socket. So a third of the `descriptors` are for clients, after the reserve.
     """
-    possible = max(1, (descriptors - min(RESERVE, descriptors // 4)) // 2)
+    possible = max(1, (descriptors - min(RESERVE, descriptors // 4)) // EACH)
     connections = min(limits.connections or MAX_CONNECTIONS, possible)
     own = limits.connections_per_address or max(LEAST_PER_ADDRESS, connections // 2)
     return connections, min(own, connections)

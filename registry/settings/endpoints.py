@@ -47,6 +47,21 @@ def list_servers(names: Iterable[str]) -> frozenset[str]:
     return frozenset(server_of(f"{scheme}://{name}") for name in names for scheme in _USUAL_PORTS)
 
 
+def list_secure(urls: Iterable[str]) -> frozenset[str]:
+    """Return the servers that have TLS by these URLs, as `server_of` returns them.
+
+    A server at the usual port of https is meant by its name, so its usual port of http is too.
+    """
+    servers = {server_of(url) for url in urls if url.startswith("https:")}
+    plain = {f"{each.removesuffix(':443')}:80" for each in servers if each.endswith(":443")}
+    return frozenset(servers | plain)
+
+
+def is_weaker(url: str, secure: frozenset[str]) -> bool:
+    """Whether a URL is plain http to one of these servers, from `list_secure`."""
+    return url.startswith("http:") and server_of(url) in secure
+
+
 def parse_trusted(text: str) -> str:
     """Return the URL of an endpoint, or the name of a host, that is trusted.
 

@@ -3,9 +3,15 @@
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
-from registry.settings.endpoints import is_endpoint, list_servers, server_of
+from registry.settings.endpoints import (
+    is_endpoint,
+    is_weaker,
+    list_secure,
+    list_servers,
+    server_of,
+)
 from registry.settings.model import Settings
-from registry.settings.upstreams import UpstreamSettings
+from registry.settings.upstreams import UpstreamSettings, list_builtin_urls
 from registry.settings.values import format_key
 
 # Docker Hub answers at another host than its name says, whatever `aliases` says.
@@ -16,20 +22,34 @@ def list_trusted(name: str, upstream: UpstreamSettings) -> tuple[str, ...]:
     """Return the endpoints of the upstream `name` that are trusted; empty if none is.
 
     They are those in `trusted`. Without an entry, they are the endpoints at the registry's own
-    servers: its name and its aliases.
+    servers: its name and its aliases. What comes over plain http from a server that has TLS may be
+    from anybody: such an endpoint is trusted only if `trusted` has its URL.
     """
     if upstream.trusted:
+        secure = _list_secure(name, upstream.endpoints)
         return tuple(
             url
             for url in upstream.endpoints
             if any(is_endpoint(entry, url) for entry in upstream.trusted)
+            and (url in upstream.trusted or not is_weaker(url, secure))
         )
-    return tuple(url for url in upstream.endpoints if is_own(name, upstream.aliases, url))
+    return tuple(
+        url for url in upstream.endpoints if is_own(name, upstream.aliases, url, upstream.endpoints)
+    )
 
 
-def is_own(name: str, aliases: Iterable[str], url: str) -> bool:
-    """Whether `url` is at a server of the registry `name` itself: its name, or one of `aliases`."""
-    return server_of(url) in list_servers((name, *aliases, *_OWN_HOSTS.get(name, ())))
+def is_own(name: str, aliases: Iterable[str], url: str, endpoints: Iterable[str] = ()) -> bool:
+    """Whether `url` is at a server of the registry `name` itself: its name, or one of `aliases`.
+
+    Plain http is not, if the server has TLS by one of its `endpoints`, or as that of a built-in
+    registry.
+    """
+    own = list_servers((name, *aliases, *_OWN_HOSTS.get(name, ())))
+    return server_of(url) in own and not is_weaker(url, _list_secure(name, endpoints))
+
+
+def _list_secure(name: str, endpoints: Iterable[str]) -> frozenset[str]:
+    return list_secure((*endpoints, *list_builtin_urls(name)))
 
 
 def list_without_trusted(settings: Settings) -> Iterator[str]:

@@ -113,3 +113,12 @@ def builtin_upstreams() -> dict[str, dict[str, Any]]:
     return {"docker.io": docker_hub} | {
         name: {"endpoints": (f"https://{name}",)} for name in others
     }
+
+
+def list_builtin_urls(name: str) -> list[str]:
+    """Return the URLs of the servers of a built-in upstream, which all have TLS; none of others."""
+    table = builtin_upstreams().get(name)
+    if table is None:
+        return []
+    hosts = (name, *table.get("aliases", ()), *table.get("auth_realms", ()))
+    return [*table["endpoints"], *(f"https://{host}" for host in hosts)]

@@ -17,7 +17,7 @@ import math
 import os
 import time
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -177,7 +177,7 @@ class PartialWriter:
         if not self.is_fresh:
             with translate_errors(self._path):
                 self._replace_file()
-        self._seek_start()
+        self._hasher, self._held, self.written = self._digest.hasher(), b"", 0
 
     def _replace_file(self) -> None:
         # The new file is locked before it gets its final name, so no other process can write it.
@@ -194,9 +194,6 @@ class PartialWriter:
             raise
         former, self._descriptor = self._descriptor, descriptor
         os.close(former)
-
-    def _seek_start(self) -> None:
-        self._hasher, self._held, self.written = self._digest.hasher(), b"", 0
 
     def append(self, chunks: Iterable[bytes]) -> None:
         """Hash and write non-empty `chunks` in order, except the very last byte.
@@ -265,7 +262,10 @@ class PartialWriter:
         """Do as `reject` and `restart`, and return the bytes. Raises StoreError as `restart`."""
         os.fchmod(self._descriptor, _REJECTED)
         rejected = RejectedBytes(os.dup(self._descriptor), self._held, self._path.parent)
-        self.restart()
+        with ExitStack() as undo:
+            undo.callback(rejected.close)
+            self.restart()
+            undo.pop_all()
         return rejected
 
     def abandon(self) -> None:

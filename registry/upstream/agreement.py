@@ -30,12 +30,15 @@ async def find_agreement(
     """
     survey = _Survey(name, endpoints, trusted)
     running = {asyncio.create_task(ask(each)): each for each in endpoints}
+    clock, until = asyncio.get_running_loop().time, None
     try:
         waiting = set(running)
         while waiting and survey.agreed is None:
-            limit = OTHERS_WAIT if survey.has_decisive else None
+            if until is None and survey.has_decisive:
+                until = clock() + OTHERS_WAIT  # for all of them together
+            left = None if until is None else max(0.0, until - clock())
             done, waiting = await asyncio.wait(
-                waiting, timeout=limit, return_when=asyncio.FIRST_COMPLETED
+                waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
                 break

@@ -205,14 +205,15 @@ class Login:
             return None
         if self._is_trusted and self._credentials.may_be_sent_to(url):
             return self._credentials
-        unknown = server_of(url if self._is_trusted else self._url)
+        refused = url if self._is_trusted else self._url
+        unknown = server_of(refused)
         if unknown not in self._warned and len(self._warned) < MAX_WARNED:
             self._warned.add(unknown)
             self._log.warning(
                 "credentials withheld from an unknown host",
                 endpoint=self._origin,
                 host=unknown,
-                cure="add it to auth_realms of this upstream if you trust it",
+                cure=self._credentials.advise(refused),
             )
         return None
 

@@ -34,8 +34,9 @@ async def read_body(
         stream.receive(len(piece))
         if chunk := wanted.take(piece, answer.origin):
             has_begun = True
-            await pace.take(len(chunk))
-            yield chunk
+            pace.charge(len(chunk))
+            yield chunk  # at once: it must not be lost if somebody gives up waiting
+            await pace.wait()
         stream.resume()
         if wanted.is_longer and wanted.is_done:
             break
@@ -62,13 +63,13 @@ async def _receive_rest(
         async for chunk in chunks:
             if isinstance(chunk, bytes):
                 stream.receive(len(chunk))
-                await pace.take(len(wanted.take(chunk, answer.origin)))
+                pace.charge(len(wanted.take(chunk, answer.origin)))
                 yield chunk
             else:
                 stream.hand_over()
                 yield chunk
                 wanted.offset += len(chunk)
                 stream.take_back(len(chunk), chunk.waited)
-                if len(chunk):
-                    await pace.take(len(chunk))
+                pace.charge(len(chunk))
+            await pace.wait()
             stream.resume()

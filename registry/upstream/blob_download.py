@@ -6,18 +6,19 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import cast
 
-from registry.errors import Unknown, UpstreamError, UpstreamFaulty, UpstreamUnproven
+from registry.errors import Unknown, UpstreamError, UpstreamUnproven
 from registry.oci.byte_ranges import Span
 from registry.upstream.backoff import RetryBudget
 from registry.upstream.blob_answer import check_answer
 from registry.upstream.blob_body import read_body
+from registry.upstream.blob_failures import BlobFailures
 from registry.upstream.blob_senders import BlobSenders
 from registry.upstream.combined_failures import combine, is_temporary
 from registry.upstream.contract import Chunk
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.endpoint_senders import build_sender
 from registry.upstream.failover import EndpointPool
-from registry.upstream.failures import RangeIgnored, RangeRefused, WrongSize
+from registry.upstream.failures import RangeIgnored, RangeRefused
 from registry.upstream.hedged_reading import Reading, begin_soonest
 from registry.upstream.kept_redirects import KeptRedirects
 from registry.upstream.meter import within
@@ -38,23 +39,14 @@ class BlobDownloader:
     """Implements `BlobDownload` with the endpoints of a pool; any endpoint can continue."""
 
     def __init__(self, pool: EndpointPool, request: Request, size: int | None, pace: Pace) -> None:
-        self.size = size
-        self.endpoint = ""
+        self.size, self.endpoint = size, ""
         self.has_ranges: bool | None = None
-        self._pool = pool
-        self._request = request
-        self._pace = pace
+        self._pool, self._request, self._pace = pool, request, pace
         self._senders = BlobSenders(pool, request.path)
         self._may_explore = True  # until the first bytes are wanted
-        # Endpoints whose connection broke during this blob: other endpoints are asked first.
-        self._broken: set[Endpoint] = set()
-        # Endpoints whose answer is faulty are not asked again: the answer would be the same. One of
-        # the right size is allowed: another server of the endpoint may have ranges.
-        self._faulty: dict[Endpoint, UpstreamFaulty] = {}
-        self._faulty_once: set[Endpoint] = set()
-        self._answers: dict[Endpoint, Unknown | UpstreamError] = {}  # the last failure of each
+        self._broken: set[Endpoint] = set()  # whose connection broke: others are asked first
+        self._failures = BlobFailures()
         self._redirects = KeptRedirects(pool.clock)
-        self._without_range: set[Endpoint] = set()  # endpoints that refused a range
         self._numbers: list[Endpoint] = []  # by the number of the sender
         self._excluded: Collection[str] = ()  # origins
         self._is_proof_required = False
@@ -89,9 +81,9 @@ class BlobDownloader:
         able = [
             endpoint
             for endpoint in self._candidates()
-            if endpoint not in self._without_range and not endpoint.learned.has_no_ranges()
+            if endpoint not in self._failures.without_range and not endpoint.learned.has_no_ranges()
         ]
-        failed = [each for each in self._answers if each not in self._senders]
+        failed = [each for each in self._failures.last if each not in self._senders]
         able = list(self._pool.suspects.choose_senders(able, failed))
         self._numbers += [each for each in able if each not in self._numbers]
         numbers, broken = self._numbers, self._broken
@@ -156,7 +148,7 @@ class BlobDownloader:
                 else:
                     return
             if not self._candidates():
-                faulty = list(self._faulty.values())
+                faulty = list(self._failures.faulty.values())
                 raise combine(faulty) if faulty else UpstreamUnproven(self._pool.name)
             if not wanted.is_done:
                 await self._pause(failures, retries, wanted.offset - began)
@@ -193,12 +185,11 @@ class BlobDownloader:
         repository = self._request.repository
         if not may_explore or not (endpoint := self._pool.choose_explored(repository, length)):
             return
-        # No thread receives so few bytes.
         part = WantedBytes(wanted.offset, wanted.offset + min(length, EXPLORED_SIZE))
         has_ranges = self.has_ranges
         try:
             async with aclosing(self._read(endpoint, part)) as chunks:
-                async for chunk in within(EXPLORED_TIME, chunks):
+                async for chunk in within(EXPLORED_TIME, chunks, self._pace):
                     wanted.offset, self.endpoint = part.offset, endpoint.origin
                     yield chunk
         except (Unknown, UpstreamError) as error:
@@ -227,26 +218,19 @@ class BlobDownloader:
         wait = retries.next_wait(self._pool.clock(), retry_after)
         is_final = isinstance(failure, Unknown) or not (self._senders or is_temporary(failure))
         if is_final or wait is None:
-            # A faulty endpoint is not asked again, but it may still have the blob.
-            raise combine([*self._faulty.values(), *failures], list(self._answers.values()))
+            raise self._failures.explain(failures)
         return wait
 
     def _note_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
         self._pool.log_failure(endpoint, error)
-        self._answers[endpoint] = error
-        if isinstance(error, RangeRefused):
-            self._without_range.add(endpoint)
-        elif isinstance(error, UpstreamFaulty):
-            if isinstance(error, WrongSize) or endpoint in self._faulty_once:
-                self._faulty[endpoint] = error
-            self._faulty_once.add(endpoint)
+        self._failures.note(endpoint, error)
 
     def _in_turn(self) -> Iterator[Endpoint]:
         """Yield the endpoints to ask, and an endpoint that refuses a range once more."""
         for endpoint in self._candidates():
-            had_range = endpoint not in self._without_range
+            had_range = endpoint not in self._failures.without_range
             yield endpoint
-            if had_range and endpoint in self._without_range:
+            if had_range and endpoint in self._failures.without_range:
                 yield endpoint
 
     def _candidates(self) -> list[Endpoint]:
@@ -261,25 +245,23 @@ class BlobDownloader:
         """Return the endpoints that are not asked now for more bytes of this blob."""
         # What clients read must not go on with bytes of an endpoint that has to prove itself.
         is_streamed = self._is_proof_required or any(map(self._is_proven, self._senders))
+        is_absent = self._failures.is_absent
         return [
             each
             for each in self._pool.endpoints
-            if each in self._faulty
+            if each in self._failures.faulty
             or each.origin in self._excluded
             or (is_streamed and not self._is_proven(each))
-            or (self._senders and each not in self._senders and self._is_absent(each))
+            or (self._senders and each not in self._senders and is_absent(each))
         ]
 
     def _is_proven(self, endpoint: Endpoint) -> bool:
         return self._pool.suspects.are_proven([endpoint.origin])
 
-    def _is_absent(self, endpoint: Endpoint) -> bool:
-        return isinstance(self._answers.get(endpoint), Unknown)
-
     async def _read(self, endpoint: Endpoint, wanted: WantedBytes) -> AsyncGenerator[Chunk, None]:
         """Yield the wanted bytes that one endpoint sends."""
         redirect = self._redirects.find(endpoint)
-        has_no_ranges = endpoint in self._without_range or endpoint.learned.has_no_ranges()
+        has_no_ranges = endpoint in self._failures.without_range or endpoint.learned.has_no_ranges()
         request = replace(
             self._request,
             headers={} if has_no_ranges else wanted.name_range(self.size),
@@ -304,12 +286,12 @@ class BlobDownloader:
             if is_sending:
                 self._broken.add(endpoint)
             else:  # if it refused a range before, the range was not the reason
-                self._without_range.discard(endpoint)
+                self._failures.without_range.discard(endpoint)
             raise
 
     def _note_answer(self, endpoint: Endpoint, answer: Answer, used: str | None) -> None:
         self._pool.note_reached(endpoint)
-        if endpoint in self._without_range:
+        if endpoint in self._failures.without_range:
             endpoint.learned.refuse_ranges()
         if answer.origin != endpoint.origin and used is None:
             self._redirects.keep(endpoint, answer.url)

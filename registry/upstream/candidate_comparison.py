@@ -74,10 +74,6 @@ def compare_samples(candidates: Sequence[Candidate]) -> None:
                 candidate.note("the candidates send different bytes, and nobody knows who is right")
 
 
-def _list_verdicts(candidate: Candidate) -> set[bool | None]:
-    return {sample.is_right for sample in candidate.samples}
-
-
 def _list_blocks(candidate: Candidate, number: int) -> list[bytes]:
     """Return the hashes of one block in the samples that have it."""
     return [each.blocks[number] for each in candidate.samples if number in each.blocks]

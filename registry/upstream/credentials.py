@@ -3,20 +3,18 @@
 import base64
 from dataclasses import dataclass
 
-from registry.settings.endpoints import list_servers, server_of
+from registry.settings.endpoints import server_of
+from registry.settings.password_servers import PasswordServers, find_password_servers
 from registry.settings.upstreams import UpstreamSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user name and password for an upstream, and the servers that may get them.
-
-    `servers` are hosts with ports: another port of the same host may belong to somebody else.
-    """
+    """A user name and password for an upstream, and the servers that may get them."""
 
     username: str
     password: str
-    servers: frozenset[str]
+    servers: PasswordServers
 
     def basic(self) -> str:
         """Return the value of a Basic `Authorization` header."""
@@ -24,8 +22,14 @@ class Credentials:
         return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
     def may_be_sent_to(self, url: str) -> bool:
-        """Whether the server at `url` may get the password."""
-        return server_of(url) in self.servers
+        """Whether the server at `url` may get the password over http, if `url` has it, or TLS."""
+        return self.servers.have(url)
+
+    def advise(self, url: str) -> str:
+        """Return what an operator can do if the password is not sent to the server at `url`."""
+        if server_of(url) in self.servers.servers:
+            return "write https in the URL: this server has TLS, and no password goes over http"
+        return "add it to auth_realms of this upstream if you trust it"
 
 
 def find_identity(credentials: Credentials | None, url: str) -> str:
@@ -38,14 +42,10 @@ def find_identity(credentials: Credentials | None, url: str) -> str:
 def find_credentials(name: str, settings: UpstreamSettings) -> Credentials | None:
     """Return the credentials for the upstream `name`; None if the settings have no user name.
 
-    The registry may get them under any of its names, and so may the token realms in the settings.
-    An accelerator in front of the registry may not, unless it is the only endpoint: then the
-    operator wrote the credentials for it.
+    Who may get them is said in `settings/password_servers.py`.
     """
     if not settings.username:
         return None
-    servers = list_servers((name, *settings.aliases, *settings.auth_realms))
-    if len(settings.endpoints) == 1:
-        servers |= {server_of(settings.endpoints[0])}
+    servers = find_password_servers(name, settings)
     password = settings.password.value
     return Credentials(settings.username, password, servers)

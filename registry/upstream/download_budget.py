@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
-from registry.upstream.pacing import Pacer
+from registry.upstream.pacing import Pace, Unpaced
 
 UNWRITTEN = 4  # one part in so many of the memory is for what was received and not written yet
 MOST_WAITING = 200  # downloads that may wait although nobody reads them
@@ -56,7 +56,7 @@ class Turn:
         self.upstream = upstream
         self.pausing: asyncio.Timeout | None = None
         self.taken = 0  # bytes of the memory for segments
-        self.pace: Pacer | None = None  # of the download, while it runs
+        self.pace: Pace = Unpaced()  # of the download, while it runs
         self.free = asyncio.Event()  # set when a waiting download may try again
         self._budget = budget
 
@@ -104,6 +104,11 @@ class Turn:
         taken = self._budget.take(self, wanted, least, used, most or self.connections)
         self.taken += taken
         return taken
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the rate limit of the mirror itself holds the download back."""
+        return self.pace.is_held
 
     @property
     def share(self) -> int:
@@ -249,8 +254,8 @@ class DownloadBudget:
 
     def take(self, turn: Turn, wanted: int, least: int, used: int, own: int) -> int:
         """Take memory for a further connection of a download; see `Turn.take`."""
-        is_held = turn.pace is not None and turn.pace.is_held
-        if not turn.is_read() or is_held:  # a connection more brings nothing, if the limit is ours
+        # A connection more brings nothing, if the limit is ours.
+        if not turn.is_read() or turn.is_held:
             return 0
         downloads = max(1, len(self._running))
         most, each = share_out(self._memory, self._spread, downloads, own=own, least=least)

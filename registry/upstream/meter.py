@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from registry.upstream.measurements import Measurements
+from registry.upstream.pacing import Pace, postponing
 
 INTERVAL = 1.0  # seconds between two notes, so that a long body is known before its end
 LEAST_TIME = 0.05  # seconds that a measurement takes at least, unless it has this many bytes:
@@ -129,16 +130,18 @@ class _Span:
         self.held = 0.0  # seconds in which nothing was read
 
 
-async def within(seconds: float, chunks: AsyncGenerator[T, None]) -> AsyncIterator[T]:
-    """Yield chunks for so many seconds; the caller closes `chunks`.
+async def within(seconds: float, chunks: AsyncGenerator[T, None], pace: Pace) -> AsyncIterator[T]:
+    """Yield chunks for so many seconds, in which `pace` does not hold; the caller closes `chunks`.
 
     Raises:
         TimeoutError: there were more chunks than that.
     """
     until = asyncio.get_running_loop().time() + seconds
     while True:
-        async with asyncio.timeout_at(until):
-            chunk = await anext(chunks, None)
+        async with asyncio.timeout_at(until) as limit:
+            with postponing(limit, seconds, pace):
+                chunk = await anext(chunks, None)
+        until = limit.when() or until
         if chunk is None:
             return
         yield chunk

@@ -1,5 +1,6 @@
 """Slowing downloads down: before a download reads more, it waits until its bytes are allowed.
 
+All bytes that were received count, also those that nobody uses, as a request was given up.
 Then the buffers of the connection fill, and TCP slows the sender. How much is allowed is decided
 elsewhere (`rate_shares.py`); here the downloads of one process wait for it, in turn.
 """
@@ -28,11 +29,17 @@ class Pace(Protocol):
         """Whether there is a limit now; it may begin and end at any time."""
         ...
 
-    async def take(self, count: int) -> None:
-        """Wait until `count` received bytes are allowed; to be called before more are read.
+    @property
+    def is_held(self) -> bool:
+        """Whether the download waits because of the limit, or had to wait lately."""
+        ...
 
-        A thread may call it with `asyncio.run_coroutine_threadsafe`.
-        """
+    def charge(self, count: int) -> None:
+        """Count `count` received bytes, also if nobody uses them."""
+        ...
+
+    async def wait(self) -> None:
+        """Wait until the counted bytes are allowed; to be called before more are read."""
         ...
 
 
@@ -40,9 +47,32 @@ class Unpaced:
     """A `Pace` without a limit."""
 
     is_limited = False
+    is_held = False
 
-    async def take(self, count: int) -> None:
-        """Any number of bytes is allowed at once."""
+    def charge(self, count: int) -> None:
+        """Any number of bytes is allowed."""
+
+    async def wait(self) -> None:
+        """They are allowed at once."""
+
+
+@contextmanager
+def postponing(limit: asyncio.Timeout, seconds: float, pace: Pace) -> Iterator[None]:
+    """Let `limit` begin again, with so many `seconds`, as long as the pace holds the download."""
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def look() -> None:
+        nonlocal timer
+        if pace.is_held and not limit.expired():
+            limit.reschedule(loop.time() + seconds)
+        timer = loop.call_later(seconds / 4, look)
+
+    timer = loop.call_later(seconds / 4, look)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Lane:
@@ -71,17 +101,25 @@ class Lane:
 
         If nobody waits, all are taken as soon as one is allowed: they have been received anyway.
         """
-        self._fill()
-        first = next(iter(self.queue), pacer)
-        if first is not pacer or self._level < 0:
+        if self.holds(pacer):
             self.held_at = self._clock()
             return 0
         if self.queue:
             count = min(count, max(SMALLEST, int(min(self.rate, 2**40) * TURN)))
+        self.charge(count)
+        return count
+
+    def holds(self, pacer: "Pacer") -> bool:
+        """Whether `pacer` would have to wait now."""
+        self._fill()
+        return next(iter(self.queue), pacer) is not pacer or self._level < 0
+
+    def charge(self, count: int) -> None:
+        """Take bytes without waiting; those that come next wait longer."""
+        self._fill()
         self._taken += count
         if not math.isinf(self.rate):
             self._level -= count
-        return count
 
     def find_wait(self) -> float:
         """Return for how many seconds the first of those that wait has to wait."""
@@ -135,6 +173,7 @@ class Link:
             yield pacer
         finally:
             self._pacers.discard(pacer)
+            pacer.end()
 
     def set_shares(self, shares: Shares) -> None:
         """Let the downloads use these shares from now on."""
@@ -161,6 +200,7 @@ class Pacer:
         self._clock = clock
         self._received_at = clock()
         self._held_at = -math.inf
+        self._debt = 0  # bytes that were received and not allowed yet
         # All connections of a download wait together for one turn: more of them bring it no more.
         self._waiting = asyncio.Lock()
 
@@ -172,34 +212,50 @@ class Pacer:
     @property
     def is_held(self) -> bool:
         """Whether the download had to wait lately, so that more connections bring nothing."""
-        return self._waiting.locked() or self._clock() - self._held_at < HELD
+        if self._waiting.locked() or self._clock() - self._held_at < HELD:
+            return True
+        return bool(self._debt) and self._find_lane().holds(self)  # it will have to wait next
 
     @property
     def is_limited(self) -> bool:
         """See `Pace`."""
         return not math.isinf(self._find_lane().rate)
 
-    async def take(self, count: int) -> None:
-        """Wait until the bytes are allowed; see `Pace`."""
+    def charge(self, count: int) -> None:
+        """Count received bytes; see `Pace`."""
         self._received_at = self._clock()
-        if not self._waiting.locked() and self._find_lane().take(self, count):
-            return
+        self._debt += count
+
+    async def wait(self) -> None:
+        """Wait until the counted bytes are allowed; see `Pace`."""
+        if not self._waiting.locked():
+            if not self._debt:
+                return
+            if self._find_lane().take(self, self._debt):
+                self._debt = 0
+                return
         async with self._waiting:
-            while count:
-                count -= await self._take_some(count)
+            while self._debt:
+                allowed = await self._take_some()  # meanwhile another connection may charge more
+                self._debt -= allowed
             self._held_at = self._received_at = self._clock()
+
+    def end(self) -> None:
+        """Let the next downloads wait for the bytes for which this one has not waited."""
+        self._find_lane().charge(self._debt)
+        self._debt = 0
 
     def _find_lane(self) -> Lane:
         return self._link.clients if self.is_urgent() else self._link.warming
 
-    async def _take_some(self, count: int) -> int:
+    async def _take_some(self) -> int:
         """Wait for the turn of this download; return how many bytes were allowed."""
         while True:
             lane = self._find_lane()
             turn = lane.queue.setdefault(self, asyncio.Event())
             try:
                 while lane is self._find_lane():
-                    if taken := lane.take(self, count):
+                    if taken := lane.take(self, self._debt):
                         return taken
                     is_first = next(iter(lane.queue)) is self
                     turn.clear()

@@ -14,6 +14,7 @@ from contextlib import aclosing, contextmanager
 from registry.oci.byte_ranges import Span
 from registry.upstream.contract import BlobDownload, Chunk, Incoming
 from registry.upstream.download_budget import Turn
+from registry.upstream.pacing import postponing
 from registry.upstream.range_fetch import ALONE, SMALLEST, Note, RangeFetch
 from registry.upstream.range_schedule import LARGEST, LEAST
 from registry.upstream.range_segment import STALLED, Segment
@@ -121,7 +122,7 @@ class _AloneReading:
             while True:
                 try:
                     may_leave = has_others and speed.has_begun and self._may_join(has_others)
-                    chunk = await _read_next(chunks, STALLED if may_leave else None)
+                    chunk = await self._read_next(chunks, may_leave=may_leave)
                 except TimeoutError:
                     self._leave(speed)
                     return
@@ -141,6 +142,19 @@ class _AloneReading:
                     self._begin_fetch(speed)
         if self._segment is not None and self.fetch is not None:
             self.fetch.end(self._segment)
+
+    async def _read_next(
+        self, chunks: AsyncGenerator[Chunk, None], *, may_leave: bool
+    ) -> Chunk | None:
+        """Return the next chunk; None at the end.
+
+        Raises TimeoutError if the request has stalled, and `may_leave` it.
+        """
+        if not may_leave:
+            return await anext(chunks, None)
+        async with asyncio.timeout(STALLED) as limit:
+            with postponing(limit, STALLED, self._turn.pace):
+                return await anext(chunks, None)
 
     def _receive(self, chunk: bytes, speed: "_Speed") -> bytes:
         """Count a chunk, and return the part of it that others do not bring."""
@@ -179,6 +193,8 @@ class _AloneReading:
         size, senders = self._download.size, self._download.list_senders()
         if self._stop is None or size is None or self._count_connections() < 2:
             return
+        if self._turn.is_held and not is_stalled:  # they could bring nothing more
+            return
         rate = speed.measure()
         soon = self._offset + max(LEAST, int(rate * FIRST_SECONDS))
         stop = self._offset if is_stalled else min(self._stop, soon)
@@ -193,14 +209,6 @@ class _AloneReading:
             self._segment.is_shortened = stop < self._stop
         if not is_stalled:
             self.fetch.refill()
-
-
-async def _read_next(chunks: AsyncGenerator[Chunk, None], within: float | None) -> Chunk | None:
-    """Return the next chunk; None at the end. Raises TimeoutError after `within` seconds."""
-    if within is None:
-        return await anext(chunks, None)
-    async with asyncio.timeout(within):
-        return await anext(chunks, None)
 
 
 class _Speed:

@@ -126,6 +126,8 @@ class RangeFetch:
             async with asyncio.timeout(CHECK):
                 await self._has_news.wait()
         now = self._clock()
+        if self._turn.is_held:
+            self.schedule.excuse(now)
         for segment in list(self.schedule.find_stalled(self._offset, now)):
             self._end(segment, now)
         self._help(now)
@@ -149,7 +151,7 @@ class RangeFetch:
     def _help(self, now: float) -> None:
         """Let idle connections bring the end of a segment that takes long."""
         is_useful = self._is_short_of_memory or self.schedule.is_handed_out
-        if not is_useful or self.schedule.running >= self._turn.most:
+        if not is_useful or self._turn.is_held or self.schedule.running >= self._turn.most:
             return
         if (found := self.schedule.find_help(self._offset, now)) is None:
             return

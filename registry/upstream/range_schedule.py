@@ -178,6 +178,11 @@ class RangeSchedule:
             for each in self._running
         )
 
+    def excuse(self, now: float) -> None:
+        """Note that nothing was read until now, so that no segment counts as stalled."""
+        for segment in self._running:
+            segment.moved_at = now
+
     def find_stalled(self, offset: int, now: float) -> Iterator[Segment]:
         """Yield the segments to give back, since they hold up the byte at `offset`.
 

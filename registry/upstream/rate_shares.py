@@ -57,7 +57,8 @@ def share_rate(rate: float, demands: Sequence[ProcessDemand]) -> list[Shares]:
     rate is not limited, nobody knows what they leave: while downloads for clients run, all warming
     together then gets a twentieth of what these get. Downloads share equally; one that wants less
     leaves the rest to the others. The shares of processes that want something add up to no more
-    than the rate.
+    than the rate. A process that wants nothing gets as much as if it were alone: its next download
+    begins before the next shares are known.
     """
     clients = [each.clients for each in demands]
     warming = [each.warming for each in demands]
@@ -68,9 +69,12 @@ def share_rate(rate: float, demands: Sequence[ProcessDemand]) -> list[Shares]:
         first = [math.inf] * len(demands)
         second = _fill(max(LEAST, BESIDE * used) if has_clients else math.inf, warming)
     elif has_clients and has_warming:
-        first = _fill(rate * (1 - KEPT), clients)
-        first = [min(share, each.wanted) for share, each in zip(first, clients, strict=True)]
-        second = _fill(rate - sum(first), warming)
+        first = [
+            min(share, each.wanted) if each.downloads else share
+            for share, each in zip(_fill(rate * (1 - KEPT), clients), clients, strict=True)
+        ]
+        used = sum(share for share, each in zip(first, clients, strict=True) if each.downloads)
+        second = _fill(rate - used, warming)
     else:
         first, second = _fill(rate, clients), _fill(rate, warming)
     return [Shares(*each) for each in zip(first, second, strict=True)]
@@ -79,11 +83,12 @@ def share_rate(rate: float, demands: Sequence[ProcessDemand]) -> list[Shares]:
 def _fill(rate: float, demands: Sequence[Demand]) -> list[float]:
     """Share a rate by the number of downloads; what some do not want is for the others.
 
-    What nobody wants is shared too: then the next download need not wait.
+    What nobody wants is shared too: then the next download need not wait. Whoever has no download
+    gets all, which counts only until it has one.
     """
     if math.isinf(rate):
         return [math.inf] * len(demands)
-    shares = [0.0] * len(demands)
+    shares = [rate] * len(demands)
     hungry = [number for number, each in enumerate(demands) if each.downloads]
     # Those that want least per download come first: what they leave is for the others.
     hungry.sort(key=lambda number: demands[number].wanted / demands[number].downloads)

@@ -48,8 +48,16 @@ class RawConnection(Protocol):
 def take_over(transport: asyncio.Transport) -> RawConnection | None:
     """Stop the event loop from reading from a connection, and return its read side.
 
-    Returns None if this is not possible with this kind of connection, which then stays as it is.
+    Returns None if this is not possible, with this kind of connection, or as no descriptor is free.
+    The connection then stays as it is.
     """
+    try:
+        return _take_over(transport)
+    except OSError:
+        return None
+
+
+def _take_over(transport: asyncio.Transport) -> RawConnection | None:
     if transport.get_extra_info("sslcontext") is None:
         return _PlainConnection(transport) if _has_socket(transport) else None
     # asyncio has no public way to the parts of a TLS connection. Where they are not found, the body

@@ -37,7 +37,8 @@ def build_measurement(
     rules = RedirectRules(name, settings.allow_private_redirects, settings.allow_http_redirects)
     trusted, probes = list_trusted(name, settings), []
     for url in urls:
-        candidate = Candidate(url, url in trusted or is_own(name, settings.aliases, url))
+        known = is_own(name, settings.aliases, url, settings.endpoints)
+        candidate = Candidate(url, url in trusted or known)
         tokens = TimedTokens(client, clock)
         login = Login(url, credentials, tokens, rules)
         note_limit = partial(setattr, candidate, "limit")

@@ -78,6 +78,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         # Credentials
         "The mirror sends an upstream's password only to the registry's own hosts (its name and its aliases) and to the token servers in `auth_realms`.": "integration/test_upstream_credentials.py::test_a_foreign_realm_is_not_told_the_password",
         "A name without a port means the usual port only: another port of the same host may belong to somebody else.": "unit/upstream/test_login.py::test_password_goes_to_one_port",
+        "A server that has TLS gets no password over plain http, and is not trusted with names over it.": "unit/settings/test_password_servers.py::test_a_server_with_tls_gets_no_password_without_it unit/settings/test_trusted_endpoints.py::test_whom_the_settings_trust",
         "It asks any other endpoint anonymously, such as an accelerator.": "integration/test_upstream_credentials.py::test_an_accelerator_never_gets_anything_of_ours",
         "Passwords are read from files.": "unit/settings/test_loading.py::test_password_comes_from_its_file",
         "They appear in no log, in no error, and not in `config show`.": "unit/settings/test_model.py::test_nothing_shows_a_secret",
@@ -149,7 +150,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "In `/metrics`, `refused` is `entrepot_refused_connections_total`, and `cut` is `entrepot_cut_connections_total`, with the `reason` in parentheses.": "faults/attacks/test_attacks.py::test_an_attack_ends unit/server/test_room_for_clients.py::test_one_address_does_not_take_all",
         "The settings are in `[limits]` of [config/entrepot.toml](../config/entrepot.toml).": "unit/settings/test_model.py::test_shipped_file_mentions_every_setting",
         # The table of the limits of connections
-        "connections (`connections`) | half of the descriptors after 256, at most 10,000 | the connection without a request that was idle longest is closed, then one whose client has accepted nothing for 10 s; without such a one the new client gets 503, over TLS only the end of its connection, and `/readyz` says so | cut (`room for others`), refused (`connections`)": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_room_for_clients.py::test_the_oldest_idle_connection_makes_room unit/server/test_room_for_clients.py::test_who_does_not_read_makes_room unit/server/test_room_for_clients.py::test_without_room_a_client_is_told_so faults/attacks/test_attacks.py::test_overload_is_told",
+        "connections (`connections`) | a third of the descriptors after 256, at most 10,000 | the connection without a request that was idle longest is closed, then one whose client has accepted nothing for 10 s; without such a one the new client gets 503, over TLS only the end of its connection, and `/readyz` says so | cut (`room for others`), refused (`connections`)": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_room_for_clients.py::test_the_oldest_idle_connection_makes_room unit/server/test_room_for_clients.py::test_who_does_not_read_makes_room unit/server/test_room_for_clients.py::test_without_room_a_client_is_told_so faults/attacks/test_attacks.py::test_overload_is_told",
         "connections of one address, or of one IPv6 /64 network (`connections_per_address`) | half of those, at least 64 | the same among its own connections | cut (`room for others`), refused (`address`)": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_room_for_clients.py::test_one_address_does_not_take_all unit/settings/test_client_networks.py::test_what_counts_as_one_address",
         "descriptors of a process | the hard limit, at most 1,048,576 | an idle connection and the new one are closed; from nine tenths on, `/readyz` says so | refused (`descriptors`)": "unit/server/test_limits.py::test_the_soft_limit_is_raised unit/server/test_connections.py::test_no_free_descriptor_stops_nobody unit/server/test_limits.py::test_overload_is_explained",
         "time to the end of a request's head (`request_timeout`) | 15 s from the connection, for later requests from the first byte | the connection is closed | cut (`no request`, `slow request`)": "unit/server/test_connections.py::test_a_silent_client_is_closed unit/server/test_connections.py::test_a_head_that_is_dribbled_is_cut",
@@ -224,7 +225,7 @@ def write_numbers() -> list[str]:
         f", in a list of referrers | {documents.MAX_DEPTH} |",
         f"| {upstream_lists.MAX_OTHERS:,}, of {upstream_lists.MAX_OTHER_BODY // KIB} KiB each |",
         f"| recorded list of what is stored | {upstream_lists.MAX_BODY // MIB} MiB |",
-        f"| half of the descriptors after {descriptors.RESERVE}, at most {descriptors.MAX_CONNECTIONS:,} |",
+        f"| a third of the descriptors after {descriptors.RESERVE}, at most {descriptors.MAX_CONNECTIONS:,} |",
         f" has accepted nothing for {open_connection.STALLED:.0f} s;",
         f"| half of those, at least {descriptors.LEAST_PER_ADDRESS} |",
         f"| the hard limit, at most {descriptors.MAX_DESCRIPTORS:,} |",

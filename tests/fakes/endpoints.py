@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from registry.errors import UpstreamError
 from registry.oci.byte_ranges import Span
 from registry.upstream.contract import Chunk
+from registry.upstream.pacing import Pace, Unpaced
 from registry.upstream.range_sender import Sender
 
 CHUNK = 64 * 1024  # bytes that are sent at a time
@@ -86,9 +87,18 @@ class SimulatedEndpoint:
 
 
 class SimulatedDownload:
-    """A `BlobDownload` of `content` from these endpoints, the best one first."""
+    """A `BlobDownload` of `content` from these endpoints, the best one first.
 
-    def __init__(self, content: bytes, endpoints: Sequence[SimulatedEndpoint]) -> None:
+    Clients may not read bytes of those in `unproven` before the digest was right.
+    """
+
+    def __init__(
+        self,
+        content: bytes,
+        endpoints: Sequence[SimulatedEndpoint],
+        pace: Pace | None = None,
+        unproven: Collection[str] = (),
+    ) -> None:
         self.size: int | None = len(content)
         self.endpoint = ""
         self.has_ranges: bool | None = None
@@ -96,7 +106,9 @@ class SimulatedDownload:
         self.liars: list[str] = []
         self.acquitted: list[str] = []
         self.excluded: Collection[str] = ()
+        self.unproven = set(unproven)
         self._content = content
+        self._pace = pace or Unpaced()
 
     async def stream(
         self, start: int, stop: int | None, *, may_extend: bool = False
@@ -112,7 +124,9 @@ class SimulatedDownload:
                         start += len(chunk)
                         failures = 0
                         self.endpoint, self.has_ranges = endpoint.name, endpoint.has_ranges
+                        self._pace.charge(len(chunk))
                         yield chunk
+                        await self._pace.wait()
             except UpstreamError:
                 failures += 1
                 if failures == TRIES * len(self.endpoints):
@@ -142,7 +156,9 @@ class SimulatedDownload:
         endpoint = self.endpoints[sender.number]
         async with aclosing(endpoint.send(self._content, span)) as chunks:
             async for chunk in chunks:
+                self._pace.charge(len(chunk))
                 yield chunk
+                await self._pace.wait()
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         return origins or [endpoint.name for endpoint in self.endpoints]
@@ -160,9 +176,10 @@ class SimulatedDownload:
         return not {endpoint.name for endpoint in self.endpoints}.issubset(origins)
 
     def needs_proof(self, origins: Iterable[str]) -> bool:
-        return False
+        return bool(self.unproven.intersection(origins))
 
-    def require_proof(self) -> None: ...
+    def require_proof(self) -> None:
+        self.endpoints = [each for each in self.endpoints if each.name not in self.unproven]
 
     @property
     def sent(self) -> int:

@@ -101,7 +101,7 @@ class MemoryTransfer:
         self.endpoint = ""
         self.has_ranges: bool | None = None
         self.suspects: Sequence[str] = ()
-        self._is_proof_required = False
+        self.is_proof_required = False
         self._tap = tap
         self._content = content
         self._absent = absent
@@ -168,7 +168,7 @@ class MemoryTransfer:
         return self._tap.needs_proof
 
     def require_proof(self) -> None:
-        self._is_proof_required = True
+        self.is_proof_required = True
 
 
 @dataclass

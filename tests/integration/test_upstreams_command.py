@@ -142,6 +142,36 @@ def test_what_cannot_be_written_is_said(candidates: Candidates, tmp_path: Path) 
     assert [each.name for each in tmp_path.iterdir()] == ["entrepot.toml"]
 
 
+def test_no_accelerator_becomes_the_one_that_gets_the_password(
+    candidates: Candidates, tmp_path: Path
+) -> None:
+    """The only endpoint gets the password: such a list is not written, and this is said."""
+    urls, password = candidates.urls, tmp_path / "password"
+    password.write_text("s3cret")
+    password.chmod(0o600)
+    config = tmp_path / "entrepot.toml"
+    login = f'username = "ann"\npassword_file = "{password}"\n'
+
+    def write(mine: str) -> tuple[int, str, str]:
+        config.write_text(f'[upstreams."docker.io"]\nendpoints = ["{urls[mine]}"]\n{login}')
+        # The second one says the same digests as the first, but its bytes are wrong.
+        words = (urls["slow"], urls["lies"], "--write", "--config", str(config))
+        done = run_command(*TEST, *words)
+        return done.returncode, done.stdout, done.stderr
+
+    status, shown, said = write("old names")  # is left out, as its digest is not that of the others
+    assert status == 1
+    words = f"the password of docker.io would be sent to {urls['slow']}"
+    assert f"nothing is written: {words}" in said
+    assert words in shown
+    assert urls["slow"] not in config.read_text()
+
+    status, _, said = write("dead port")  # does not work now, but stays in the list
+    assert status == 0, said
+    endpoints = load_settings(config, {}).upstreams["docker.io"].endpoints
+    assert endpoints == (urls["slow"], urls["dead port"])
+
+
 def test_an_order_that_is_there_already_is_not_written(
     candidates: Candidates, tmp_path: Path
 ) -> None:

@@ -112,7 +112,7 @@ async def test_a_task_that_should_not_end_is_logged_if_it_fails() -> None:
 
 
 async def test_cancelled_waiter_stays_for_its_thread() -> None:
-    """A cancelled caller waits for the end of its thread."""
+    """A cancelled caller waits for the end of its thread, however often it is cancelled."""
     begun, may_end, done = threading.Event(), threading.Event(), []
 
     def work() -> None:
@@ -122,12 +122,31 @@ async def test_cancelled_waiter_stays_for_its_thread() -> None:
 
     waiter = asyncio.create_task(in_thread(work))
     await asyncio.to_thread(begun.wait, 10)
-    waiter.cancel()
-    for _ in range(10):
-        await asyncio.sleep(0)
-    assert not waiter.done()
+    for _ in range(3):  # the first cancellation, and others while it waits
+        waiter.cancel()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not waiter.done()
 
     may_end.set()
     with pytest.raises(asyncio.CancelledError):
         await waiter
     assert done == [True]
+
+
+async def test_an_ended_task_is_not_shared() -> None:
+    """Whoever asks right after a shared task has ended starts a new one."""
+    runs: list[int] = []
+
+    async def work() -> None:
+        runs.append(len(runs))
+
+    async with Tasks() as tasks:
+        first = tasks.share("key", work)
+        asyncio.get_running_loop().call_soon(lambda: tasks.share("key", work))
+        await asyncio.sleep(0)  # the task ends in this turn, before the call
+        assert first.done()
+        await asyncio.sleep(0)
+        assert runs == [0, 1]
+        await asyncio.sleep(0)
+        assert not tasks.is_running("key")

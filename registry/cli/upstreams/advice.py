@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from registry.cli.upstreams.password_advice import check_password
 from registry.errors import SettingsError
 from registry.reports.upstreams import UpstreamTest
 from registry.settings.own_file import ChangedFile, set_upstream
@@ -50,6 +51,7 @@ def list_settings(test: UpstreamTest) -> Iterator[str]:
 def write_advice(config: Path | None, test: UpstreamTest) -> ChangedFile | str:
     """Write what a test advises into the settings file; return why that is not possible, if so."""
     try:
+        check_password(test)
         return set_upstream(config, os.environ, test.upstream, list_changes(test))
     except (Refusal, SettingsError, OSError) as error:
         return str(error)

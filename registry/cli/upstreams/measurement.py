@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,7 @@ from registry.settings.known_images import WELL_KNOWN, AskedImage
 from registry.settings.loading import load_configuration
 from registry.settings.model import Settings
 from registry.settings.own_file import ChangedFile, find_changeable
+from registry.settings.password_servers import list_gaining
 from registry.settings.trusted_endpoints import list_trusted
 from registry.settings.values import Refusal, parse_duration
 from registry.wiring.candidates import build_measurement
@@ -180,7 +182,7 @@ def _measure(
         asyncio.run(measure())
     except KeyboardInterrupt:
         is_complete = False
-    return report_test(
+    report = report_test(
         name,
         test.candidates,
         test.agreed,
@@ -192,3 +194,4 @@ def _measure(
         ),
         complete=is_complete,
     )
+    return replace(report, gains_password=list_gaining(name, upstream, report.endpoints))

@@ -8,6 +8,7 @@ from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes
 from registry.cli.upstreams.advice import list_settings
 from registry.cli.upstreams.numbers import format_long, format_rate, format_short
+from registry.cli.upstreams.password_advice import warn_of_password
 from registry.reports.upstreams import CandidateReport, UpstreamTest
 from registry.settings.values import format_duration
 
@@ -45,6 +46,7 @@ def draw_test(test: UpstreamTest, above: str) -> Iterator[str | Table]:
     yield from ("", *notes) if notes else ()
     yield ""
     yield from _draw_advice(test, above)
+    yield from warn_of_password(test)
 
 
 def _draw_ranking(working: list[CandidateReport]) -> Table:

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ DIGEST = Digest.of(b"")  # nothing here compares it with the bytes
 class BlobSite:
     """A server of ours that takes the place of `Blobs`, too; it counts how its blob is opened.
 
-    `asked` is how often aiohttp has answered, `reopened` how often that was not needed.
+    `asked` is how often aiohttp has answered, `reopened` how often that was not needed, and `used`
+    how often a blob that was opened again was sent.
     """
 
     stored = CacheStatus.HIT
@@ -41,7 +43,7 @@ class BlobSite:
         self.content = os.urandom(4096) * (SIZE // 4096)
         path.write_bytes(self.content)
         self.metrics = Metrics()
-        self.asked = self.reopened = 0
+        self.asked = self.reopened = self.used = 0
         self.is_allowed = True
         self.version = 0  # of the catalog
         self.port = 0
@@ -71,7 +73,10 @@ class BlobSite:
         if not self.is_allowed:
             return None
         self.reopened += 1
-        return self._open()
+        return replace(self._open(), note_use=self._note_use)
+
+    def _note_use(self) -> None:
+        self.used += 1
 
     def allow(self, *, is_allowed: bool) -> None:
         """Change in the catalog whether the blob may be sent."""

@@ -55,7 +55,7 @@ async def test_parts_and_the_whole_are_sent(
         assert await client.read() == (206 if part else 200, site.content[start:stop])
         await wait_until_closed(site)
 
-    assert (site.asked, site.reopened) == (2, 1)
+    assert (site.asked, site.reopened, site.used) == (2, 1, 1)
     assert [(line["status"], line["bytes"], line["client"]) for line in find_answers(lines)] == [
         (206 if part else 200, stop - start, "127.0.0.1")
     ]
@@ -71,7 +71,7 @@ async def test_other_ranges_are_left_to_aiohttp(site: BlobSite, part: str) -> No
     client = await site.warm()
     client.ask(part)
     await client.read()
-    assert site.asked == 3
+    assert (site.asked, site.used) == (3, 0)  # the answer of aiohttp notes the use
 
 
 async def test_a_blob_that_may_not_be_sent_is_left_to_aiohttp(site: BlobSite) -> None:

@@ -12,6 +12,7 @@ from registry.cli.upstreams.advice import is_written, list_changes, list_setting
 from registry.cli.upstreams.listing import draw_known
 from registry.cli.upstreams.measurement_tables import draw_test
 from registry.cli.upstreams.numbers import format_long, format_rate, format_short
+from registry.cli.upstreams.password_advice import check_password
 from registry.oci.digest import Digest
 from registry.oci.rate_limits import RateLimit
 from registry.reports.name_advice import EndpointRules
@@ -25,6 +26,7 @@ from registry.reports.upstreams import (
     report_test,
 )
 from registry.settings.upstreams import UpstreamSettings
+from registry.settings.values import Refusal
 from registry.upstream.candidate import Candidate, Layer, Step
 from registry.upstream.performance import Performance
 
@@ -152,6 +154,29 @@ def test_what_is_there_already_is_not_written() -> None:
     same = UpstreamSettings(endpoints=tuple(report(A, B, DEAD).endpoints), names="agree")
     assert is_written(changes, same)
     assert not is_written(changes, replace(same, names="trusted"))
+
+
+def test_an_endpoint_in_the_settings_stays_if_it_fails() -> None:
+    """It may be down for a moment only; it comes before the registry's own host."""
+    candidates = [make("own", is_own=True), make("bad"), make("mine"), make("fast", MIB)]
+    found = report(*candidates, rules=EndpointRules(("https://mine.example",)))
+    wanted = ["https://fast.example", "https://mine.example", "https://own.example"]
+    assert [*found.endpoints] == wanted
+    assert not report(make("mine"), rules=EndpointRules(("https://mine.example",))).endpoints
+
+
+def test_who_would_get_the_password_is_told() -> None:
+    """A list that sends it to another endpoint is advised against, and is not written."""
+    found = replace(report(make("fast", MIB)), gains_password=("https://fast.example",))
+    words = "the password of docker.io would be sent to https://fast.example"
+
+    assert words in " ".join(draw(found).split())
+    with pytest.raises(Refusal, match=words):
+        check_password(found)
+
+    harmless = report(make("fast", MIB))
+    check_password(harmless)
+    assert "password" not in draw(harmless)
 
 
 def test_what_a_person_reads() -> None:

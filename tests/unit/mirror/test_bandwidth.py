@@ -37,12 +37,18 @@ class Process:
     def __init__(self, folder: Path, tasks: Tasks, rate: str, *, is_warming: bool = False) -> None:
         self.now = time.time()
         rates = {HUB: parse_rate(rate), "quay.io": parse_rate("unlimited")}
-        files = DemandFiles(folder)
-        self.bandwidth = Bandwidth(files, tasks, rates, lambda: self.now, is_warming=is_warming)
+        self.folder, self.files = folder, DemandFiles(folder)
+        self.bandwidth = Bandwidth(
+            self.files, tasks, rates, lambda: self.now, is_warming=is_warming
+        )
 
     @property
     def link(self) -> Link:
         return self.bandwidth._links[HUB]
+
+    def read_told(self) -> list[bytes]:
+        """Return what another process reads of this one."""
+        return [file.read_bytes() for file in self.folder.glob("demand-*")]
 
 
 async def open_process(
@@ -56,7 +62,8 @@ async def open_process(
 
     async def read() -> None:
         while True:
-            await pacer.take(64 * KIB)
+            pacer.charge(64 * KIB)
+            await pacer.wait()
             await asyncio.sleep(0.01)
 
     tasks.start(read())
@@ -142,14 +149,41 @@ async def test_without_a_limit_clients_ask_nobody(
         assert done.count("tell") <= 3
 
 
+@pytest.mark.parametrize("moment", ["last wait", "withdrawal"])
+async def test_a_download_that_begins_in_the_last_moment_is_told(
+    moment: str, tmp_path: Path, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process goes on to exchange, if a download begins in its last wait or after it."""
+    monkeypatch.setattr(bandwidth, "LINGER", 0.01)
+    process = Process(tmp_path, tasks, "1000KiB")
+    place, name = {
+        "last wait": (process.link, "set_shares"),
+        "withdrawal": (process.files, "withdraw"),
+    }[moment]
+    loop, is_reached, work = asyncio.get_running_loop(), asyncio.Event(), getattr(place, name)
+
+    def tell_and_work(*arguments: object) -> None:
+        loop.call_soon_threadsafe(is_reached.set)
+        work(*arguments)
+
+    monkeypatch.setattr(place, name, tell_and_work)
+    with process.bandwidth.open(HUB, lambda: True):
+        pass
+    await is_reached.wait()
+    with process.bandwidth.open(HUB, lambda: True):
+        await wait_for(lambda: any(b"docker.io" in told for told in process.read_told()))
+
+
 async def test_a_dead_disk_stops_no_download(tmp_path: Path, tasks: Tasks) -> None:
     """Where nothing can be written or read, a process uses the whole rate."""
     process = Process(tmp_path / "none", tasks, "1000KiB")
     with process.bandwidth.open(HUB, lambda: True) as pacer:
-        await pacer.take(64 * KIB)
+        pacer.charge(64 * KIB)
+        await pacer.wait()
         await wait_for(lambda: process.link.clients.rate == RATE)
         await asyncio.sleep(INTERVAL)
-        await pacer.take(64 * KIB)
+        pacer.charge(64 * KIB)
+        await pacer.wait()
 
 
 @pytest.mark.parametrize(

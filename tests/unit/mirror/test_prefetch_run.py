@@ -1,7 +1,10 @@
 """Laws of one run of a prefetch: errors of one image, and the pull limit."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import pytest
 
 from registry.errors import EntrepotError, ManifestUnknown, UpstreamThrottled
 from registry.mirror.prefetch import PrefetchResult
@@ -20,19 +23,30 @@ def name(text: str, registry: str = "docker.io") -> Image:
 
 @dataclass
 class Upstream:
-    """Plays `Prefetcher` and `CostEstimator`: each image costs `cost` requests of `left`."""
+    """Plays `Prefetcher` and `CostEstimator`: each image costs `cost` requests of `left`.
+
+    Of those in `unknown`, nobody knows the cost before their manifest was fetched, which is one.
+    """
 
     cost: int = 1
     left: int | None = None
     failures: dict[str, EntrepotError] = field(default_factory=dict)
     partly: dict[str, str] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)
     fetched: list[tuple[str, Sequence[str]]] = field(default_factory=list)
 
     async def estimate(
         self, repository: Repository, _: Reference, __: Sequence[str], *, with_attached: bool
     ) -> CostEstimate:
         assert with_attached
+        if repository.name in self.unknown:
+            return CostEstimate(1, math.inf, None)
         return CostEstimate(self.cost, self.cost, None)
+
+    async def fetch_root(self, repository: Repository, _: Reference) -> None:
+        assert self.left is not None
+        self.unknown.remove(repository.name)
+        self.left, self.cost = self.left - 1, self.cost - 1
 
     async def list_rate_limits(self) -> dict[str, RateLimit]:
         if self.left is None:
@@ -84,6 +98,19 @@ async def test_so_many_pulls_are_left_for_clients() -> None:
 
     assert (counts.complete, counts.skipped, upstream.left) == (3, 2, 21)
     assert [each for each, _ in upstream.fetched] == ["a", "b", "e"]
+
+
+@pytest.mark.parametrize(("left", "fetched"), [(32, ["a"]), (31, []), (20, [])])
+async def test_an_index_may_cost_more_than_one_pull(left: int, fetched: list[str]) -> None:
+    """An image of which nothing is known is looked at first; all its manifests count."""
+    upstream = Upstream(cost=12, left=left, unknown={"a"})
+
+    counts = await run(upstream, name("a"), keep_pulls=20)
+
+    assert counts.skipped == 1 - len(fetched)
+    assert [each for each, _ in upstream.fetched] == fetched
+    assert upstream.left is not None
+    assert upstream.left >= 20
 
 
 async def test_what_is_stored_needs_no_pulls() -> None:

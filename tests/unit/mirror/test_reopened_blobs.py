@@ -42,11 +42,16 @@ async def opens(process: ProcessParts, digest: Digest = DIGEST) -> bool:
 
 
 async def test_a_stored_blob_is_opened(process: ProcessParts) -> None:
-    """It is opened again and again, and each time that is noted as a use."""
+    """It is opened again and again, and its use is noted if it is sent."""
     pulls = process.blobs._pulls
     pulls._noted_blobs.clear()
     assert await opens(process)
     assert await opens(process)
+    assert (OTHER, DIGEST) not in pulls._noted_blobs
+    blob = await process.blobs.reopen(OTHER, DIGEST)
+    assert blob is not None
+    blob.note_use()
+    blob.close()
     assert (OTHER, DIGEST) in pulls._noted_blobs
 
 

@@ -1,6 +1,7 @@
 """Laws of finding wrong bytes among those that several endpoints have sent."""
 
 import random
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,6 +18,7 @@ from registry.mirror.repair import LEAST_UNIT
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
+from registry.store.ingests import IngestInfo
 from registry.store.rejected import RejectedBytes
 from registry.tasks import Tasks
 from registry.wiring.content import open_handles
@@ -86,6 +88,24 @@ async def test_right_bytes_cost_nothing(open_ingest: Ingest) -> None:
     await site.receive()
     await site.judge()
     assert (site.received, site.rejections) == (0, 0)
+
+
+async def test_the_disk_holds_up_nobody_else(
+    open_ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread writes who is suspected, as everything else that a slow disk could hold up."""
+    site, threads, write = Site(open_ingest, NAMES), [], open_ingest.write_info
+    await site.receive(1)
+
+    def note_thread(info: IngestInfo) -> None:
+        threads.append(threading.get_ident())
+        write(info)
+
+    monkeypatch.setattr(open_ingest, "write_info", note_thread)
+    await site.judge()
+
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 @pytest.mark.parametrize("liar", [0, 1, 2])

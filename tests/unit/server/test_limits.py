@@ -18,20 +18,20 @@ from registry.settings.model import LimitSettings
 @pytest.mark.parametrize(
     ("descriptors", "limits", "planned"),
     [
-        (1024, {}, (384, 192)),
-        (20_000, {}, (9872, 4936)),
+        (1024, {}, (256, 128)),
+        (20_000, {}, (6581, 3290)),
         (1 << 20, {}, (10_000, 5000)),
-        (64, {}, (24, 24)),
+        (64, {}, (16, 16)),
         (20_000, {"connections": 100}, (100, 64)),
-        (1024, {"connections": 5000}, (384, 192)),
-        (1024, {"connections_per_address": 10}, (384, 10)),
-        (1024, {"connections_per_address": 5000}, (384, 384)),
+        (1024, {"connections": 5000}, (256, 128)),
+        (1024, {"connections_per_address": 10}, (256, 10)),
+        (1024, {"connections_per_address": 5000}, (256, 256)),
     ],
 )
 def test_connections_are_planned(
     descriptors: int, limits: dict[str, int], planned: tuple[int, int]
 ) -> None:
-    """Half of the descriptors are for clients; a setting can only ask for what is possible."""
+    """A third of the descriptors are for clients; a setting can only ask for what is possible."""
     assert plan_connections(LimitSettings(**limits), descriptors) == planned
 
 

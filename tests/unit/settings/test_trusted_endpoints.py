@@ -12,6 +12,9 @@ from registry.settings.trusted_endpoints import list_trusted, list_without_trust
 HUB, NEAR, FAR = "https://registry-1.docker.io", "https://near.example", "https://far.example:8443"
 
 
+PLAIN = "http://registry-1.docker.io"
+
+
 def load(folder: Path, text: str, name: str = "docker.io") -> Settings:
     file = folder / "entrepot.toml"
     file.write_text(f'[upstreams."{name}"]\n{text}\n')
@@ -31,6 +34,13 @@ def load(folder: Path, text: str, name: str = "docker.io") -> Settings:
         ("ghcr.io", [NEAR, "https://ghcr.io"], [], ["https://ghcr.io"]),
         ("lan.example:5000", ["http://lan.example:5000", NEAR], [], ["http://lan.example:5000"]),
         ("lan.example:5000", ["http://lan.example", NEAR], [], []),
+        # Plain http stands for no server that has TLS, unless its URL is trusted.
+        ("docker.io", [PLAIN, HUB], [], [HUB]),
+        ("docker.io", [PLAIN, NEAR], [], []),
+        ("docker.io", [PLAIN, HUB], ["registry-1.docker.io"], [HUB]),
+        ("docker.io", [PLAIN, HUB], [PLAIN], [PLAIN]),
+        ("ghcr.io", ["http://ghcr.io", NEAR], [], []),
+        ("lan.example", ["http://lan.example", "https://lan.example"], [], ["https://lan.example"]),
     ],
 )
 def test_whom_the_settings_trust(

@@ -1,12 +1,16 @@
 """Laws of the bytes of a rejected partial file."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from registry.errors import StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
+from registry.server.descriptors import count_descriptors
+from registry.store import partial
 from registry.store.ingests import Ingests
 from registry.store.partial import PartialReader, PartialState, PartialWriter
 from registry.store.rejected import RejectedBytes
@@ -50,6 +54,23 @@ def test_readers_see_it_and_the_writer_stays(
     writer.append([RIGHT])
     assert writer.is_right
     assert reader.read(0, len(WRONG)) == WRONG[:-1], "the old file was changed"
+
+
+def test_a_refused_file_leaves_nothing_open(
+    writer: PartialWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the disk refuses the new file, no descriptor of the rejected bytes stays open."""
+
+    def refuse(path: Path) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(partial, "take_lock", refuse)
+    before = count_descriptors()
+
+    with pytest.raises(StoreError):
+        writer.begin_again()
+
+    assert count_descriptors() == before
 
 
 def test_all_bytes_can_be_read(rejected: RejectedBytes) -> None:

@@ -18,8 +18,9 @@ from registry.errors import (
 )
 from registry.oci.digest import Digest
 from registry.upstream import agreement
-from registry.upstream.agreement import find_agreement
+from registry.upstream.agreement import OTHERS_WAIT, find_agreement
 from registry.upstream.contract import TagAnswer
+from tests.property.virtual_loop import VirtualLoop
 
 OLD, NEW = Digest.of(b"old"), Digest.of(b"new")
 ABSENT = ManifestUnknown("docker.io/library/a", "1")
@@ -85,6 +86,28 @@ async def test_others_have_a_moment_after_the_trusted_one(monkeypatch: pytest.Mo
     found = await agree({NEAR: None, FAR: OLD, HUB: NEW})
 
     assert (found.digest, found.others) == (NEW, {FAR.origin: OLD})
+
+
+def test_the_moment_is_for_all_of_them_together() -> None:
+    """Answers that bring no agreement do not make it longer."""
+    delays = {HUB: 0.0, NEAR: 0.6 * OTHERS_WAIT, FAR: 1.2 * OTHERS_WAIT}
+
+    async def ask(voice: Any) -> TagAnswer:
+        await asyncio.sleep(delays[voice])
+        if voice is not HUB:
+            raise DOWN
+        return TagAnswer(NEW, voice.origin, is_trusted=True)
+
+    async def measure() -> float:
+        clock = asyncio.get_running_loop().time
+        endpoints: Any = (HUB, NEAR, FAR)
+        trusted: Any = {HUB}
+        began = clock()
+        await find_agreement("docker.io", endpoints, trusted, ask)
+        return clock() - began
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        assert runner.run(measure()) == pytest.approx(OTHERS_WAIT)
 
 
 @pytest.mark.parametrize(

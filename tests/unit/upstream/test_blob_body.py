@@ -1,6 +1,8 @@
 """Laws of reading a body: what a thread receives is measured, and a limited rate uses no thread."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 
 import httpx
 import pytest
@@ -38,14 +40,19 @@ class Step:
 
 
 class Rate:
-    """A pace that notes what was taken."""
+    """A pace that notes what was charged; `wait` waits until `free` is set."""
 
     def __init__(self, *, is_limited: bool) -> None:
-        self.is_limited = is_limited
+        self.is_limited = self.is_held = is_limited
         self.taken: list[int] = []
+        self.free = asyncio.Event()
+        self.free.set()
 
-    async def take(self, count: int) -> None:
+    def charge(self, count: int) -> None:
         self.taken.append(count)
+
+    async def wait(self) -> None:
+        await self.free.wait()
 
 
 class Body(httpx.AsyncByteStream):
@@ -95,6 +102,21 @@ async def test_a_thread_receives_the_rest(
     assert body.is_direct == (may_use_thread and not is_limited)
     assert rate.taken == [len(FIRST), len(REST)]
     assert meter.sent == SIZE == wanted.offset
+
+
+async def test_bytes_that_have_to_wait_are_not_lost(meter: Meter) -> None:
+    """They are given out and counted first; whoever gives up waiting for more loses none."""
+    rate = Rate(is_limited=True)
+    rate.free.clear()
+    wanted = WantedBytes(0, SIZE)
+
+    with meter.open_stream() as stream:
+        async with aclosing(read_body(answer(Body()), wanted, stream, rate)) as chunks:
+            assert await anext(chunks) == FIRST
+            assert rate.taken == [len(FIRST)]
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await anext(chunks)
 
 
 async def test_other_bytes_than_the_wanted_ones_are_read_as_before(meter: Meter) -> None:

@@ -99,6 +99,7 @@ def test_a_dispute_about_bytes_is_noted() -> None:
     [
         ("https://registry-1.docker.io", True),
         ("https://docker.io:443/path", True),
+        ("http://registry-1.docker.io", False),
         ("https://registry-1.docker.io:8443", False),
         ("https://docker.io.example.net", False),
         ("https://mirror.example.net", False),
@@ -107,4 +108,5 @@ def test_a_dispute_about_bytes_is_noted() -> None:
 def test_own_hosts_have_its_names(url: str, own: bool) -> None:
     """Another port may belong to somebody else."""
     assert is_own("docker.io", [], url) == own
-    assert is_own("hub.example", ["docker.io", "registry-1.docker.io"], url) == own
+    names, endpoints = ["docker.io", "registry-1.docker.io"], ["https://registry-1.docker.io"]
+    assert is_own("hub.example", names, url, endpoints) == own

@@ -1,6 +1,7 @@
 """Laws of bodies that a thread receives; both ends of each connection are in the test."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -183,3 +184,17 @@ async def test_without_a_thread_an_early_end_is_an_error(ends: Ends) -> None:
         await receive_into(got, ends.open(5))
     assert got == b"123"
     assert not ends.is_finished
+
+
+async def test_without_a_free_descriptor_the_loop_reads_on(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no second descriptor of a connection can be opened, it stays as it is."""
+
+    def refuse(_: socket.socket) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket.socket, "dup", refuse)
+
+    assert take_over(ends.transport) is None
+    assert ends.transport.is_reading()

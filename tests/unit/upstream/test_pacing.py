@@ -41,6 +41,12 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     return Time()
 
 
+async def take(pacer: Pacer, count: int) -> None:
+    """Receive bytes, and wait until they are allowed."""
+    pacer.charge(count)
+    await pacer.wait()
+
+
 def open_downloads(stack: ExitStack, link: Link, *urgent: bool) -> list[Pacer]:
     return [stack.enter_context(link.open(lambda each=each: each)) for each in urgent]
 
@@ -53,7 +59,7 @@ async def count_bytes(
 
     async def read(number: int) -> None:
         while True:
-            await pacers[number].take(chunk)
+            await take(pacers[number], chunk)
             taken[number] += chunk
             await asyncio.sleep(0)
 
@@ -83,7 +89,7 @@ async def test_without_a_limit_nobody_waits(time: Time) -> None:
     """A download of an upstream without a limit goes on at once."""
     with Link(time).open(lambda: True) as pacer:
         for _ in range(100):
-            await pacer.take(2**30)
+            await take(pacer, 2**30)
         assert not pacer.is_held
 
 
@@ -116,8 +122,8 @@ async def test_a_download_that_a_client_begins_to_read_waits_no_longer(time: Tim
     link, readers = Link(time), [False]
     link.set_shares(Shares(RATE, 1.0))
     with link.open(lambda: readers[0]) as pacer:
-        await pacer.take(10 * CHUNK)
-        waiting = asyncio.create_task(pacer.take(CHUNK))
+        await take(pacer, 10 * CHUNK)
+        waiting = asyncio.create_task(take(pacer, CHUNK))
         await time.run(1)
         assert not waiting.done()
         readers[0] = True
@@ -130,8 +136,8 @@ async def test_a_changed_rate_counts_for_those_that_wait(time: Time) -> None:
     link = Link(time)
     link.set_shares(Shares(1.0, 1.0))
     with link.open(lambda: True) as pacer:
-        await pacer.take(10 * CHUNK)
-        waiting = [asyncio.create_task(pacer.take(10 * CHUNK)) for _ in range(3)]
+        await take(pacer, 10 * CHUNK)
+        waiting = [asyncio.create_task(take(pacer, 10 * CHUNK)) for _ in range(3)]
         await time.run(1)
         assert not any(task.done() for task in waiting)
         link.set_shares(Shares(math.inf, 1.0))
@@ -145,12 +151,42 @@ async def test_one_that_gives_up_lets_the_next_take_its_turn(time: Time) -> None
     link.set_shares(Shares(RATE, RATE))
     with ExitStack() as stack:
         first, second = open_downloads(stack, link, True, True)
-        await first.take(5 * CHUNK)
-        leaving = asyncio.create_task(first.take(CHUNK))
-        waiting = asyncio.create_task(second.take(CHUNK))
+        await take(first, 5 * CHUNK)
+        leaving = asyncio.create_task(take(first, CHUNK))
+        waiting = asyncio.create_task(take(second, CHUNK))
         await time.run(0.05)
         leaving.cancel()
         await time.run(1)
+        assert waiting.done()
+
+
+async def test_a_download_is_held_as_soon_as_it_will_have_to_wait(time: Time) -> None:
+    """Between its bytes and the wait for them, it needs no further connections either."""
+    link = Link(time)
+    link.set_shares(Shares(RATE, RATE))
+    with link.open(lambda: True) as pacer:
+        await take(pacer, 10 * CHUNK)
+        assert not pacer.is_held
+        pacer.charge(CHUNK)
+        assert pacer.is_held
+
+
+async def test_bytes_of_a_download_that_has_ended_count(time: Time) -> None:
+    """Whoever receives bytes and does not wait for them lets the next one wait."""
+    link = Link(time)
+    link.set_shares(Shares(RATE, RATE))
+    with link.open(lambda: True) as pacer:
+        pacer.charge(10 * CHUNK)  # a second of the rate
+        waiting = asyncio.create_task(pacer.wait())
+        await asyncio.sleep(0)
+        pacer.charge(10 * CHUNK)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    with link.open(lambda: True) as following:
+        waiting = asyncio.create_task(take(following, CHUNK))
+        await time.run(1.8)
+        assert not waiting.done()
+        await time.run(0.3)
         assert waiting.done()
 
 
@@ -160,7 +196,7 @@ async def test_what_downloads_used_is_measured(time: Time) -> None:
     with ExitStack() as stack:
         pacers = open_downloads(stack, link, True, False)
         for _ in range(40):
-            await pacers[0].take(CHUNK)
+            await take(pacers[0], CHUNK)
             await time.run(0.1)
         found = link.measure()
         assert (found.clients.downloads, found.warming.downloads) == (1, 1 - 1)

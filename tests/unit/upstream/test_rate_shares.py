@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +85,16 @@ def test_shares_add_up_to_no_more_than_the_rate(demands: list[ProcessDemand], ra
 
     if any(d.clients.downloads for d in demands) or any(d.warming.downloads for d in demands):
         assert used <= rate * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("others", [NOTHING, HELD])
+def test_a_process_without_downloads_may_begin_one(others: Demand) -> None:
+    """What an idle process may use is never 0: its next download begins before the next shares."""
+    for busy in (ProcessDemand(others), ProcessDemand(NOTHING, others)):
+        idle = share(ProcessDemand(), busy)[0]
+        assert idle == Shares(RATE, RATE)
+    both = share(ProcessDemand(), ProcessDemand(others, others))[0]
+    assert min(both.clients, both.warming) >= KEPT * RATE * (1 - 1e-9)
 
 
 @given(_PROCESSES, st.floats(1024, 1e9) | st.just(math.inf))

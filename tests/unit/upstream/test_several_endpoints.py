@@ -7,7 +7,9 @@ from contextlib import aclosing
 import pytest
 
 from registry.errors import UpstreamThrottled, UpstreamUnreachable
+from registry.upstream.pacing import Link
 from registry.upstream.parallel_ranges import read_in_order
+from registry.upstream.rate_shares import Shares
 from tests.fakes.endpoints import CHUNK, Fault, SimulatedDownload, SimulatedEndpoint
 from tests.harness.turns import open_turn
 from tests.property.virtual_loop import VirtualLoop
@@ -62,6 +64,36 @@ def test_all_endpoints_are_used_fully(order: tuple[int, ...]) -> None:
     assert SIZE / reading.seconds >= 0.9 * 18 * MIB
     assert reading.excess <= 1.02
     assert sum(count for _, count in reading.noted) == SIZE
+
+
+async def read_paced(rate: float, count: int) -> tuple[float, SimulatedDownload]:
+    """Read 16 MiB from fast endpoints at the own `rate`; return the seconds, and the download."""
+    clock = asyncio.get_running_loop().time
+    link, turn, received = Link(clock), open_turn(10), 0
+    link.set_shares(Shares(rate, rate))
+    with link.open(lambda: True) as turn.pace:
+        endpoints = [SimulatedEndpoint(f"{number}", 100 * MIB) for number in range(count)]
+        download = SimulatedDownload(CONTENT[: 16 * MIB], endpoints, turn.pace)
+        async with aclosing(read_in_order(download, 0, turn)) as chunks:
+            async for chunk in chunks:
+                received += len(chunk)
+    assert received == 16 * MIB
+    return clock(), download
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("rate", [MIB // 4, MIB // 2, 2 * MIB])
+@pytest.mark.parametrize("chunk", [64 * 1024, MIB])
+def test_waiting_for_the_own_limit_is_no_stall(
+    monkeypatch: pytest.MonkeyPatch, *, chunk: int, rate: int, count: int
+) -> None:
+    """However long a chunk waits, its request goes on, and no byte is asked for twice."""
+    monkeypatch.setattr("tests.fakes.endpoints.CHUNK", chunk)
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        seconds, download = runner.run(read_paced(rate, count))
+
+    assert download.sent <= 1.02 * 16 * MIB
+    assert seconds == pytest.approx(16 * MIB / rate, rel=0.1)
 
 
 def test_one_connection_to_each_is_enough_where_they_limit_the_sum() -> None:
