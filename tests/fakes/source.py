@@ -111,7 +111,7 @@ class MemoryTransfer:
     ) -> AsyncGenerator[bytes, None]:
         if self._tap.is_down:
             raise UpstreamUnreachable(ORIGIN, "no connection")
-        if self._is_proof_required and self._tap.needs_proof:
+        if self.is_proof_required and self._tap.needs_proof:
             raise UpstreamUnproven("memory")
         if self._content is None:
             raise self._absent

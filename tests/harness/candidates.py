@@ -79,3 +79,9 @@ def open_candidates() -> Iterator[Candidates]:
         urls = {name: hubs[name].url for name in names}
         urls["plain http"] = urls["plain http"].replace("http:", "https:")
         yield Candidates(urls, hubs["own"], hubs["no tokens"].realm)
+
+
+def read_facts(report: dict[str, object], url: str) -> dict[str, object]:
+    """Return what the JSON of a test says of the endpoint at `url`."""
+    (found,) = [each for each in report["candidates"] if each["endpoint"] == url]  # type: ignore[attr-defined]
+    return found

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.fakes.upstream import FakeUpstream
+from tests.harness.candidates import Candidates, open_candidates
 from tests.harness.mirror import MirrorProcess
 
 PLACES = 24
@@ -16,6 +17,13 @@ def shared_hub() -> Iterator[FakeUpstream]:
     """A scriptable upstream for a whole file; each test uses repositories of its own."""
     with FakeUpstream() as upstream:
         yield upstream
+
+
+@pytest.fixture(scope="module")
+def candidates() -> Iterator[Candidates]:
+    """Endpoints of all kinds, for a whole file."""
+    with open_candidates() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +23,7 @@ from registry.settings.prefetch import PrefetchSettings
 
 NOW = 1_900_000_000.0
 NIGHTLY = PrefetchSettings(name="nightly", at="02:30", history=86400.0)
-OFTEN = PrefetchSettings(name="often", every="6h", images=("redis:7",))  # type: ignore[arg-type]
+OFTEN = PrefetchSettings(name="often", every=21600.0, images=("redis:7",))
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +45,7 @@ async def test_each_prefetch_has_its_next_run_and_its_last_result(tmp_path: Path
         content: Any = SimpleNamespace(prefetch_runs=catalog)
         settings = Settings(prefetch=(NIGHTLY, OFTEN))
         nightly, often = list_scheduled(Session(settings, content), NOW)
-        asleep = settings.model_copy(update={"offline": True})
+        asleep = replace(settings, offline=True)
         offline = list_scheduled(Session(asleep, content), NOW)
     assert (nightly.ended, nightly.last, nightly.at) == (None, None, "02:30")
     assert nightly.next is not None

@@ -70,15 +70,15 @@ async def test_a_suspect_of_one_process_is_one_of_all(database: Database) -> Non
     """Also after a restart; it is asked last, whatever else is known of it."""
     first, own = watch(database)
     second, others = watch(database)
-    assert not make_pool(others).is_suspect(others)
-    make_pool(own).mark_suspect([own.origin])
+    assert not make_pool(others).suspects.is_suspect(others)
+    make_pool(own).suspects.mark([own.origin])
     await first.exchange()
     await second.exchange()
 
-    assert make_pool(others).is_suspect(others)
+    assert make_pool(others).suspects.is_suspect(others)
     assert make_pool(others).candidates()[-1] is others
     restarted = watch(database)[1]
-    assert make_pool(restarted).is_suspect(restarted)
+    assert make_pool(restarted).suspects.is_suspect(restarted)
 
 
 async def test_each_measurement_counts_once(database: Database) -> None:

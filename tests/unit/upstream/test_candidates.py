@@ -10,7 +10,9 @@ import pytest
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.oci.names import Tag
+from registry.settings.fields import Secret
 from registry.settings.known_images import AskedImage
+from registry.settings.tables import read_table
 from registry.settings.upstreams import UpstreamSettings
 from registry.upstream import candidate_sample
 from registry.upstream.candidate import Candidate, Layer, Step
@@ -49,7 +51,8 @@ async def measure(
 ) -> CandidateMeasurement:
     """Measure these registries as endpoints of the first one."""
     urls = [hub.endpoint for hub in hubs]
-    known = UpstreamSettings(endpoints=tuple(urls), aliases=(hubs[0].host,), **settings)  # type: ignore[arg-type]
+    values = {"endpoints": urls, "aliases": (hubs[0].host,), **settings}
+    known = read_table(UpstreamSettings, values)
     test = build_measurement("docker.io", known, urls, [IMAGE], limit)
     await test.run()
     return test
@@ -78,7 +81,7 @@ async def test_only_the_own_host_gets_the_password(hub: FakeUpstream) -> None:
     hub.require_user = ROBOT
     with FakeUpstream() as other:
         other.add_image(NAME, "1", [BIG])
-        login = {"username": ROBOT[0], "password": ROBOT[1]}
+        login = {"username": ROBOT[0], "password": Secret(ROBOT[1])}
         realm = hub.realm.partition("://")[2].partition("/")[0]
         test = await measure(hub, other, auth_realms=(realm,), **login)
         own, others = test.candidates
