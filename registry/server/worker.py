@@ -15,6 +15,7 @@ from registry.api.routes import PullApi
 from registry.server.child import keep_beating, open_metrics, open_runner, wait_for_end
 from registry.server.connections import Connections
 from registry.server.listener import Listener
+from registry.server.loop_errors import ignore_second_ends
 from registry.server.shared import DRAIN, SharedResources
 from registry.server.tls import load_tls
 from registry.tasks import Tasks
@@ -30,6 +31,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         Exception: the error that ended the accepting of clients; the process then ends too.
     """
     shared.console.close()
+    ignore_second_ends(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
         metrics = open_metrics(stack, shared)
         mirror = await stack.enter_async_context(

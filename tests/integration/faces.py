@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from registry.settings.secret import Secret
 from tests.fakes.upstream import ROBOT, FakeUpstream, put_on, take_off
 from tests.fakes.upstream.conduct import Conduct
 from tests.harness.mirror import MirrorProcess
@@ -39,7 +40,9 @@ class Row:
         table: dict[str, Any] = {"endpoints": [hub.endpoint]}
         if hub.require_user is None:
             return table
-        secret = {"password": ROBOT[1]} if password is None else {"password_file": str(password)}
+        secret: dict[str, Any] = {"password": Secret(ROBOT[1])}
+        if password is not None:
+            secret = {"password_file": str(password)}
         realm = hub.realm.split("/")[2]
         return table | {"username": ROBOT[0], "auth_realms": [realm]} | secret
 

@@ -13,6 +13,9 @@ from tests.harness.import_side import APP, BASE, make_bundle, make_import_side
 from tests.harness.mirror import MirrorProcess, run_command
 from tests.integration.images import add_platforms, keep
 
+pytestmark = pytest.mark.programs
+
+
 HERE = "docker.io/advice/app:1"
 
 

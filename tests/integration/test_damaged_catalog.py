@@ -15,6 +15,9 @@ from tests.harness.mirror import MirrorProcess
 from tests.harness.processes import list_children
 from tests.integration.wire import Answer, fetch, wait_until
 
+pytestmark = pytest.mark.programs
+
+
 PAGE = 4096
 CATALOGS = ("catalog.db", "catalog.db.broken")
 

@@ -15,6 +15,9 @@ from tests.harness.free_port import find_free_port
 from tests.harness.mirror import MirrorProcess
 from tests.integration.wire import fetch, fetch_all
 
+pytestmark = pytest.mark.programs
+
+
 SOON = 5.0  # seconds; it was 40
 FEW = 8  # requests to an upstream for one of a client; it was 657
 

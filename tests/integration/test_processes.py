@@ -67,6 +67,9 @@ from registry.server.supervisor import Supervisor, signal, WATCHED
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
 
+pytestmark = pytest.mark.programs
+
+
 supervisor.INTERVAL = child.INTERVAL = 0.1
 
 async def stop_once(shared, number):

@@ -230,6 +230,9 @@ CHILD = """\
 import os, signal
 from registry.server.supervisor import WATCHED, _run_and_exit
 
+pytestmark = pytest.mark.programs
+
+
 async def work():
     print("works", flush=True)
 

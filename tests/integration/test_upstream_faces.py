@@ -13,6 +13,9 @@ from tests.harness.mirror import MirrorProcess
 from tests.integration.faces import NO_API, Faces, Row, each_row, open_faces, row
 from tests.integration.wire import fetch
 
+pytestmark = pytest.mark.programs
+
+
 LAYER = bytes(range(256)) * 2000
 
 NINE = [row(face, face) for face in FACES]

@@ -20,6 +20,9 @@ from tests.harness.warming import WarmSite
 from tests.integration.faces import NO_API, Row, each_row, row
 from tests.integration.images import add_platforms, is_here, is_warm, warm
 
+pytestmark = pytest.mark.programs
+
+
 AMD64 = "linux/amd64"
 
 
