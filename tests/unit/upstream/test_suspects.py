@@ -105,6 +105,16 @@ async def test_a_liar_is_suspect_until_it_has_sent_right_bytes(site: Site) -> No
     assert site.suspects.are_proven(site.origins(0))
 
 
+@pytest.mark.parametrize("needs_proof", [False, True])
+async def test_of_the_only_endpoint_nothing_is_held_back(site: Site, needs_proof: bool) -> None:
+    """Clients would wait for the same bytes; unless the settings want a proof."""
+    del site.endpoints[1:]
+    suspects = site.build(needs_proof=needs_proof)
+    suspects.convict(*site.origins(0), "a/blobs/b")
+
+    assert suspects.are_proven(site.origins(0)) != needs_proof
+
+
 async def test_who_was_right_is_not_marked_any_more(site: Site) -> None:
     site.suspects.mark(site.origins(0, 1))
     site.suspects.acquit(*site.origins(0))
