@@ -1,10 +1,13 @@
-"""Laws of the script of a simulated month, and of what is said of it."""
+"""Laws of the simulated month, and of the mirror in it: reduced to two days."""
 
 import math
 from xml.etree import ElementTree as ET
 
+import pytest
+
+from benchmarks.month.library import Library
 from benchmarks.month.picture import draw_month
-from benchmarks.month.play import Played, Pull
+from benchmarks.month.play import Played, Policy, Pull, play
 from benchmarks.month.results import (
     KNOWING,
     MEASURED,
@@ -78,3 +81,21 @@ def test_the_picture_has_every_endpoint_and_the_best_one() -> None:
 
     assert all(name in text for name in names)
     assert "1 of 2 served" in text
+
+
+@pytest.mark.programs
+@pytest.mark.timeout(300)
+def test_a_mirror_that_measures_serves_all_and_beats_the_order_written() -> None:
+    """In two days in which endpoints come, slow down, lie and die."""
+    month = write_month(1, 2, 60)
+    library = Library(month)
+    names = tuple(endpoint.name for endpoint in month.endpoints)
+
+    measured = summarize(play(month, library, Policy(names, is_measured=True)))
+    written = summarize(play(month, library, Policy(names)))
+
+    assert measured.failed == 0
+    assert measured.wrong == written.wrong == 0
+    assert measured.median <= written.median
+    assert measured.excess is not None
+    assert measured.excess <= 1.25
