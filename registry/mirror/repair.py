@@ -58,6 +58,9 @@ async def repair(
     spans = [span for each in found.values() for span in each]
     await ingest.append(rejected.pieces(spans), rejected.size)
     for origin, wrong in found.items():
+        if not any(trace.has_alone(origin, span) for span in wrong):
+            download.mark_suspect(origin)  # its neighbour may have sent them
+            continue
         download.mark_wrong(origin)
         get_logger("registry.mirror").error(
             "wrong bytes replaced",

@@ -89,6 +89,13 @@ class SenderTrace:
                 counts[origin] += span.length
         return counts
 
+    def has_alone(self, origin: str, span: Span) -> bool:
+        """Whether bytes of `span` are known to come from this origin, and from no other."""
+        return any(
+            origins == (origin,) and each.start < span.stop and span.start < each.stop
+            for each, origins in self.spans
+        )
+
     def list_spans(self, origin: str) -> list[Span]:
         """Return the spans that an origin has sent, or may have sent."""
         return [span for span, origins in self.spans if origin in origins]

@@ -21,6 +21,7 @@ from registry.store.data_folder import open_folder
 from registry.store.ingests import IngestInfo
 from registry.store.rejected import RejectedBytes
 from registry.tasks import Tasks
+from registry.upstream import sender_trace
 from registry.wiring.content import open_handles
 from tests.fakes.endpoints import SimulatedDownload, SimulatedEndpoint
 from tests.fakes.source import MemorySource, Tap
@@ -205,6 +206,20 @@ async def test_a_liar_that_is_asked_about_others_does_not_hide_them(open_ingest:
     assert site.ingest.is_complete
     assert sorted(site.download.liars) == ["first", "second"]
     assert site.received <= 6 * RANGE
+
+
+async def test_of_ranges_that_were_joined_nobody_is_accused(
+    open_ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has sent the wrong bytes of a joined range is not known; the blob is right anyway."""
+    monkeypatch.setattr(sender_trace, "MOST", 4)
+    site = Site(open_ingest, NAMES)
+    await site.receive(1)
+
+    await site.judge()
+
+    assert site.ingest.is_complete
+    assert site.download.liars == []
 
 
 async def test_the_same_bytes_wrong_everywhere_are_not_found(open_ingest: Ingest) -> None:
