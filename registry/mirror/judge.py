@@ -18,9 +18,8 @@ from registry.upstream.contract import BlobDownload
 from registry.upstream.sender_trace import SenderTrace
 
 ADVICE = (
-    "the next pull asks one endpoint alone, and sends nothing before the digest is right;"
-    " `entrepot upstreams ls` shows which endpoints are suspect, and `entrepot upstreams test`"
-    " finds others"
+    "`entrepot upstreams ls` shows which endpoints are suspect, and `entrepot upstreams test` finds"
+    " others"
 )
 
 

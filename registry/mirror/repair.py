@@ -95,6 +95,7 @@ class _Search:
         self._download = download
         self._trace = trace
         self._senders = list(senders)
+        self._origins = frozenset(trace.count())  # who has sent bytes of the blob
         self._note = note
         self._compared: set[Span] = set()  # the units that were compared whole
         self._differing: dict[str, set[Span]] = {}  # those of them that differ, by origin
@@ -208,8 +209,11 @@ class _Search:
         while queue and (able := self._list_others(origin)):
             try:
                 async with asyncio.TaskGroup() as group:
-                    for sender in able * AT_ONCE:
-                        group.create_task(work(sender))
+                    for sender in able:
+                        # One that has sent nothing of this blob may not have it.
+                        has_blob = sender.origin in self._origins
+                        for _ in range(AT_ONCE if has_blob else 1):
+                            group.create_task(work(sender))
             except ExceptionGroup as failures:  # the disk refused
                 raise failures.exceptions[0] from failures
         return differing

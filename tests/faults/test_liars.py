@@ -142,19 +142,16 @@ def test_a_liar_is_last_until_it_has_sent_right_bytes(
 def test_without_another_endpoint_the_failure_says_what_to_do(
     hub: FakeUpstream, make_mirror: MirrorMaker, tmp_path: Path
 ) -> None:
-    """The log names the endpoint and the command that helps; clients do not read where it is."""
+    """The log names the endpoint and the command that helps; clients are cut before the end."""
     layer = publish(tmp_path, SIZE, hub)
     hub.faults.add(Fault("cdn", FIXED, times=None))
     mirror = build(make_mirror, hub.url)
     url = layer.pull_manifest(mirror)
 
-    with pytest.raises(httpx.RemoteProtocolError):
-        httpx.get(url, timeout=60)
-    answer = httpx.get(url, timeout=60)
+    for _ in range(2):  # to wait for the digest would bring no other bytes
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(url, timeout=60)
 
-    assert answer.status_code == httpx.codes.BAD_GATEWAY
-    assert "are wrong" in answer.text
-    assert hub.host not in answer.text
     failed = await_truth(lambda: mirror.events("download failed"))[0]
     assert f"{SIZE} bytes from {hub.url}" in failed["why"]
     assert "entrepot upstreams test" in failed["why"]

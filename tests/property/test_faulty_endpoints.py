@@ -240,7 +240,7 @@ def run(examples: int, steps: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("examples", "steps"), list_sizes((10, 6), long=(100, 12), full=(3000, 20), seconds=3600)
+    ("examples", "steps"), list_sizes((10, 6), long=(40, 10), full=(3000, 20), seconds=3600)
 )
 def test_faulty_endpoints(examples: int, steps: int) -> None:
     """Whatever the endpoints do, bytes are right, or not stored; hardly one comes twice."""
