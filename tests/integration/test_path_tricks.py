@@ -68,6 +68,8 @@ def settled(
     whole = whole.parent.with_name(whole.name[:2]) / whole.name
     wait_until(whole.exists, "the layer is stored")
     wait_until(lambda: not list((shared_mirror.data / "spool").iterdir()), "the spool is empty")
+    locks = shared_mirror.data / "locks"
+    wait_until(lambda: not list(locks.glob("demand-*")), "no download is announced any more")
     yield shared_mirror, shared_hub
     assert fetch(f"{shared_mirror.url}/v2/library/app/manifests/1").status == 200
 

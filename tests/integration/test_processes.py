@@ -24,6 +24,8 @@ from tests.harness.mirror import MirrorProcess
 from tests.harness.processes import list_children
 from tests.integration.wire import PATIENCE, fetch, wait_until
 
+pytestmark = pytest.mark.programs
+
 SERVE = (sys.executable, "-m", "registry", "serve", "--config")
 REPLACED = "a process did not answer and is replaced"
 # What a supervisor needs before it starts processes.
@@ -66,9 +68,6 @@ from registry.server.shared import SharedResources
 from registry.server.supervisor import Supervisor, signal, WATCHED
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
-
-pytestmark = pytest.mark.programs
-
 
 supervisor.INTERVAL = child.INTERVAL = 0.1
 

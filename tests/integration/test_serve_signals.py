@@ -18,6 +18,8 @@ from tests.fakes.upstream import FakeUpstream
 from tests.harness.mirror import MirrorProcess
 from tests.integration.wire import PATIENCE, fetch, wait_until
 
+pytestmark = pytest.mark.programs
+
 MIB = 1 << 20
 SIZE = 16 * MIB
 
@@ -229,9 +231,6 @@ def test_children_do_not_outlive_the_supervisor(make_mirror: MirrorMaker) -> Non
 CHILD = """\
 import os, signal
 from registry.server.supervisor import WATCHED, _run_and_exit
-
-pytestmark = pytest.mark.programs
-
 
 async def work():
     print("works", flush=True)
