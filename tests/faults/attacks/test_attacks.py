@@ -95,8 +95,8 @@ def test_overload_is_told(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
 @pytest.mark.alone
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_small_attack(tmp_path: Path, note: Callable[[str], None], kind: str) -> None:
-    """A twentieth of each attack, at a limit of 256 descriptors, and of one question a second."""
-    with Trial(tmp_path, kind, 256, {"not_found_per_address": 1}) as trial:
+    """A twentieth of each attack, at a limit of 384 descriptors, and of one question a second."""
+    with Trial(tmp_path, kind, 384, {"not_found_per_address": 1}) as trial:
         outcome = trial.run(max(5, FULL[kind] // SMALL), 5)
 
     note(str(outcome))
