@@ -62,9 +62,12 @@ def _prepare(
     yield {US: measure}
 
 
-def _take_all(
-    mirror: MirrorProcess, _: Sequence[FakeUpstream], layer: LargeLayer
-) -> dict[str, float]:
+def take_pull(mirror: MirrorProcess, layer: LargeLayer) -> dict[str, float]:
+    """Pull a layer, and return seconds, MiB/s, and the bytes of the upstream for each of its own.
+
+    Raises:
+        LoadFailed: the client has other bytes than the layer.
+    """
     seen = pull(mirror, layer)
     if not seen.is_right:
         raise LoadFailed(f"the client has not the right bytes: {seen}")
@@ -72,9 +75,15 @@ def _take_all(
     return {
         "wall": wall,
         "throughput": layer.size / MIB / wall,
-        "share": layer.size / wall / SUM,
         "upstream": layer.sent() / layer.size,
     }
+
+
+def _take_all(
+    mirror: MirrorProcess, _: Sequence[FakeUpstream], layer: LargeLayer
+) -> dict[str, float]:
+    figures = take_pull(mirror, layer)
+    return figures | {"share": layer.size / figures["wall"] / SUM}
 
 
 def _take_during(

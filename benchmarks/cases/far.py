@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from benchmarks.bench import MIB, Bench, Case, Measure
-from benchmarks.cases.endpoints import start_with
-from benchmarks.load import LoadFailed
+from benchmarks.cases.endpoints import start_with, take_pull
 from benchmarks.results import US, Bar
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.large_layer import LargeLayer, publish
-from tests.harness.several_endpoints import make_far, pull, read_directly, seconds_of
+from tests.harness.several_endpoints import make_far, read_directly
 
 SIZE = 64 * MIB
 DIRECTLY = 8  # the direct connection reads one part of so many: it is slow
@@ -30,15 +29,7 @@ def _prepare(bench: Bench) -> Iterator[Mapping[str, Measure]]:
 def _measure(bench: Bench, hub: FakeUpstream, layer: LargeLayer) -> dict[str, float]:
     with start_with(bench, [hub]) as mirror:
         hub.journal.clear()
-        seen = pull(mirror, layer)
-    if not seen.is_right:
-        raise LoadFailed(f"the client has not the right bytes: {seen}")
-    wall = seconds_of(seen)
-    return {
-        "wall": wall,
-        "throughput": layer.size / MIB / wall,
-        "upstream": layer.sent() / layer.size,
-    }
+        return take_pull(mirror, layer)
 
 
 FAR = Case(

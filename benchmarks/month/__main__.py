@@ -18,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from benchmarks.month.library import Library
+from benchmarks.month.contents import ImageContents
 from benchmarks.month.picture import draw_month
 from benchmarks.month.play import Played, Policy, play
 from benchmarks.month.results import MEASURED, WRITTEN, print_table, summarize_all
@@ -42,7 +42,7 @@ def play_all(month: Month) -> dict[str, Played]:
 
 def _play(month: Month, policy: Policy) -> Played:
     configure_logs(logging.CRITICAL)  # what endpoints do wrong is written in the script
-    return play(month, Library(month), policy)
+    return play(month, ImageContents(month), policy)
 
 
 def describe(month: Month) -> str:

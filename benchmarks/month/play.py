@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from benchmarks.month.client import Reading
-from benchmarks.month.library import Library
+from benchmarks.month.contents import ImageContents
 from benchmarks.month.mirror import REPOSITORY, SimulatedMirror, open_loop, open_mirror
 from benchmarks.month.network import HOUR, SimulatedNetwork
 from benchmarks.month.script import Month
@@ -48,26 +48,26 @@ class Played:
     sent: dict[str, list[int]]
 
 
-def play(month: Month, library: Library, policy: Policy) -> Played:
+def play(month: Month, images: ImageContents, policy: Policy) -> Played:
     """Play a month with one policy, and return what came of it."""
     with asyncio.Runner(loop_factory=open_loop) as runner:
-        return runner.run(_Play(month, library, policy).run())
+        return runner.run(_Play(month, images, policy).run())
 
 
 class _Play:
-    def __init__(self, month: Month, library: Library, policy: Policy) -> None:
+    def __init__(self, month: Month, images: ImageContents, policy: Policy) -> None:
         self._month = month
-        self._library = library
+        self._images = images
         self._policy = policy
-        self._network = SimulatedNetwork(month, library.contents)
+        self._network = SimulatedNetwork(month, images.contents)
 
     async def run(self) -> Played:
-        policy, library = self._policy, self._library
+        policy, images = self._policy, self._images
         clock = asyncio.get_running_loop().time
         pulls = []
         async with (
             open_mirror(
-                self._network, policy.endpoints, library.sizes, is_measured=policy.is_measured
+                self._network, policy.endpoints, images.sizes, is_measured=policy.is_measured
             ) as mirror,
             asyncio.TaskGroup() as clients,
         ):
@@ -80,7 +80,7 @@ class _Play:
 
     async def _pull(self, mirror: SimulatedMirror, pull: Pull, image: int) -> None:
         """Pull one image as a client; what former pulls have stored is deleted before."""
-        manifest, blobs = self._library.images[image]
+        manifest, blobs = self._images.images[image]
         for digest in blobs:
             await mirror.store.delete(digest)
         clock = asyncio.get_running_loop().time
@@ -112,7 +112,7 @@ class _Play:
 
     async def _read(self, mirror: SimulatedMirror, digest: Digest, pull: Pull) -> bool:
         """Read a blob as a client; return whether all of it came."""
-        reading = Reading(self._library.contents[str(digest)])
+        reading = Reading(self._images.contents[str(digest)])
         await reading.read(mirror.blobs, REPOSITORY, digest)
         pull.wrong += reading.is_wrong
         return reading.is_whole

@@ -142,7 +142,7 @@ def _format_fact(name: str, value: object) -> str:
 
 
 def _format_time(text: str) -> str:
-    """Return a time of ISO 8601 as the local time; any other text unchanged."""
+    """Return the local time of `2026-11-30T13:28:00+00:00` and its like; other texts unchanged."""
     try:
         return format_moment(datetime.fromisoformat(text).timestamp())
     except ValueError:

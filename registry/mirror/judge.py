@@ -116,7 +116,7 @@ class Judge:
             raise self._describe() from error
 
     def _accuse(self, download: BlobDownload, trace: SenderTrace) -> bool:
-        """Mark who has sent wrong bytes, or may have; return whether it is known who has."""
+        """Mark the endpoints that sent a wrong blob; return whether only one of them sent it."""
         counts = trace.count()
         if len(counts) == 1:
             (liar,) = counts

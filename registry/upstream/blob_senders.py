@@ -29,7 +29,7 @@ class BlobSenders:
         return len(self._meters)
 
     def measure(self, endpoint: Endpoint) -> Meter:
-        """Return what measures the bytes that an endpoint sends."""
+        """Return the meter that counts and times the bytes of an endpoint."""
         if endpoint not in self._meters:
             self._meters[endpoint] = Meter(endpoint.measured, self._pool.clock)
         return self._meters[endpoint]

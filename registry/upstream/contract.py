@@ -159,7 +159,7 @@ class BlobDownload(Protocol):
     def require_proof(self) -> None:
         """Ask only endpoints whose bytes may be sent to clients at once; see `needs_proof`.
 
-        If there is none, reading raises UpstreamError.
+        If there is none, reading raises UpstreamUnproven.
         """
         ...
 

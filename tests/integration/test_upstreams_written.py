@@ -113,16 +113,21 @@ def test_without_the_registry_itself_most_are_right(candidates: Candidates, tmp_
     assert (found["names"], found["trusted"]) == ("", [urls["no ranges"].partition("://")[2]])
 
 
+def write_dead_registry(folder: Path, url: str) -> Path:
+    """Write settings in which the registry itself, at `url`, is the only endpoint."""
+    config = folder / "entrepot.toml"
+    config.write_text(
+        f'[upstreams."docker.io"]\nendpoints = ["{url}"]\naliases = ["{url.partition("://")[2]}"]\n'
+    )
+    return config
+
+
 def test_two_that_agree_are_written_with_their_order(
     candidates: Candidates, tmp_path: Path
 ) -> None:
     """Without it, nothing could be pulled where the registry itself is not reached."""
     dead, other = candidates.urls["dead port"], candidates.urls["slow"]
-    config = tmp_path / "entrepot.toml"
-    config.write_text(
-        f'[upstreams."docker.io"]\nendpoints = ["{dead}"]\n'
-        f'aliases = ["{dead.partition("://")[2]}"]\n'
-    )
+    config = write_dead_registry(tmp_path, dead)
     local = candidates.urls["no ranges"].replace("127.0.0.1", "localhost")
     done = run_command(*TEST, local, other, "--write", "--config", str(config))
     assert done.returncode == 0, done.stderr
@@ -139,11 +144,7 @@ def test_the_only_one_that_works_is_written_as_trusted(
 ) -> None:
     """Nobody could agree with it, and it alone decides what a tag means."""
     dead, slow = candidates.urls["dead port"], candidates.urls["slow"]
-    config = tmp_path / "entrepot.toml"
-    config.write_text(
-        f'[upstreams."docker.io"]\nendpoints = ["{dead}"]\n'
-        f'aliases = ["{dead.partition("://")[2]}"]\n'
-    )
+    config = write_dead_registry(tmp_path, dead)
     done = run_command(*TEST, slow, "--write", "--config", str(config))
     assert done.returncode == 0, done.stderr
     upstream = load_settings(config, {}).upstreams["docker.io"]

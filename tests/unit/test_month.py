@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks.month.library import Library
+from benchmarks.month.contents import ImageContents
 from benchmarks.month.picture import draw_month
 from benchmarks.month.play import Played, Policy, Pull, play
 from benchmarks.month.results import (
@@ -88,11 +88,11 @@ def test_the_picture_has_every_endpoint_and_the_best_one() -> None:
 def test_a_mirror_that_measures_serves_all_and_beats_the_order_written() -> None:
     """In two days in which endpoints come, slow down, lie and die."""
     month = write_month(1, 2, 60)
-    library = Library(month)
+    images = ImageContents(month)
     names = tuple(endpoint.name for endpoint in month.endpoints)
 
-    measured = summarize(play(month, library, Policy(names, is_measured=True)))
-    written = summarize(play(month, library, Policy(names)))
+    measured = summarize(play(month, images, Policy(names, is_measured=True)))
+    written = summarize(play(month, images, Policy(names)))
 
     assert measured.failed == 0
     assert measured.wrong == written.wrong == 0

@@ -7,7 +7,7 @@ from registry.oci.digest import Digest
 from tests.fakes.upstream.images import CONFIG, GZIP_LAYER, MANIFEST, build_manifest, describe
 
 
-class Library:
+class ImageContents:
     """The images of a month: `images` are their manifests, each with its blobs.
 
     `contents` has all bytes by the text of the digest.
