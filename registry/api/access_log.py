@@ -23,9 +23,10 @@ class AccessEntry:
 
     `namespace` is the value of `ns`, `kind` the endpoint, `origin` the cache status, `sent` the
     length of the body in bytes, `failure` the message of an error, `repository` the repository with
-    its registry; a text is empty if the answer has no such fact. `is_counted` says that the bytes
-    of the body are in the metrics already. `size` is how many bytes the content has of which the
-    client did not wait for the end; otherwise it is 0.
+    its registry, `user` the name of who asked, and `rule` the rule that decided; a text is empty if
+    the answer has no such fact. `is_counted` says that the bytes of the body are in the metrics
+    already. `size` is how many bytes the content has of which the client did not wait for the end;
+    otherwise it is 0.
     """
 
     method: str
@@ -38,6 +39,8 @@ class AccessEntry:
     sent: int
     failure: str
     repository: str = ""
+    user: str = ""
+    rule: str = ""
     is_counted: bool = False
     size: int = 0
 
@@ -75,6 +78,8 @@ class AccessLog:
             "method": entry.method,
             "path": cut_path(entry.path),
             "repository": entry.repository,
+            "user": entry.user,
+            "rule": entry.rule,
             "ns": entry.namespace[:100],
             "origin": entry.origin,
             "agent": entry.agent[:100],

@@ -27,6 +27,10 @@ _NO_MEDIUM = (
 # A class without a row has the status and code of the nearest class above it in the tree.
 _TABLE = MappingProxyType(
     {
+        errors.AccessDenied: (403, "DENIED"),  # 401 with a challenge
+        errors.TooManyLogins: (429, "TOOMANYREQUESTS"),
+        errors.AccountUnknown: (404, "UNKNOWN"),  # *
+        errors.AccountExists: (409, "DENIED"),
         errors.NameInvalid: (400, "NAME_INVALID"),
         errors.TagInvalid: (400, "TAG_INVALID"),  # *
         errors.DigestInvalid: (400, "DIGEST_INVALID"),
@@ -84,7 +88,12 @@ def render(error: errors.EntrepotError, registry: str = "") -> web.Response:
     is_failure = isinstance(error, errors.UpstreamError)
     if registry and is_failure and not isinstance(error, errors.UpstreamOffline):
         message = f"{registry}: {message}; {_LATER if status == 503 else _ASK}"
+    challenge = error.challenge if isinstance(error, errors.AccessDenied) else ""
+    if challenge:
+        status, code = 401, "UNAUTHORIZED"
     response = _render_json(status, code, message)
+    if challenge:
+        response.headers["WWW-Authenticate"] = challenge
     if isinstance(error, errors.RangeUnsatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.size}"
     if status in (429, 503):

@@ -3,17 +3,19 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
 
+from registry.access.credentials import split_path
 from registry.api import errors
 from registry.api.access_log import CLIENT_CLOSED_REQUEST, SERVER_ERROR, AccessEntry, AccessLog
 from registry.api.headers import ORIGIN, add_common_headers
 from registry.api.paths import split_target
 from registry.api.repeated_answers import SentAnswer
+from registry.api.repeated_blobs import is_anybody
 from registry.api.replaying_protocol import ReplayingProtocol
 from registry.api.sendfile import SentBytes
 from registry.errors import EntrepotError
@@ -33,6 +35,10 @@ class Notes:
     `is_current` gets the address of a client, and returns whether the same request would get the
     same answer at that moment. It is None if the handler cannot know that. `kept` opens the
     stored blob that was sent, or of which a part was sent, for the same request again.
+
+    `path_token` is the token in front of the path, which is not in `path`. With access.mode =
+    "users", `user` is the name of who asks, `rule` the rule that has decided, and `is_same_caller`
+    says whether the same bytes, from this address, would still mean the same user.
     """
 
     path: str
@@ -48,6 +54,10 @@ class Notes:
     has_client_left: bool = False
     is_current: Callable[[str | None], bool] | None = None
     kept: KeptBlob | None = None
+    path_token: str = field(default="", repr=False)
+    user: str = ""
+    rule: str = ""
+    is_same_caller: Callable[[str | None], bool] = is_anybody
 
     def begin(self, response: web.StreamResponse) -> SentBytes:
         """Note an answer that the handler is about to send; return the counter for its body."""
@@ -71,8 +81,9 @@ class Middleware:
         """Answer one request."""
         # Not `request.host`: if there is no Host header, it looks up this machine's name by DNS.
         path, query, host = split_target(request.raw_path, request.headers.get("Host", ""))
+        token, path = split_path(path)
         ns = request.query.get("ns", "") if query else ""
-        notes = Notes(path, ns, host, self._access_log.count_sent)
+        notes = Notes(path, ns, host, self._access_log.count_sent, path_token=token)
         began = time.monotonic()
         response: web.StreamResponse | None = None
         status = SERVER_ERROR
@@ -92,12 +103,14 @@ class Middleware:
             status = CLIENT_CLOSED_REQUEST
             raise
         finally:
-            answer = notes.begun if response is None else response
-            entry = _describe(request, notes, answer, status)
+            begun = notes.begun if response is None else response
+            entry = _describe(request, notes, begun, status)
             self._access_log.write(entry, request.remote, time.monotonic() - began)
         if not response.prepared:
             add_common_headers(response.headers, notes.namespace)
-        _report_when_sent(request, SentAnswer(response, entry, notes.is_current, notes.kept))
+        is_same = notes.is_same_caller
+        answer = SentAnswer(response, entry, notes.is_current, notes.kept, is_same)
+        _report_when_sent(request, answer)
         return response
 
 
@@ -121,6 +134,8 @@ def _describe(
         sent=sent,
         failure=notes.failure,
         repository=notes.repository,
+        user=notes.user,
+        rule=notes.rule,
         is_counted=notes.sent is not None,
         size=_find_size(notes.begun) if is_cut else 0,
     )

@@ -18,6 +18,7 @@ from registry.oci.names import Reference, Repository, parse_reference
 MAX_PATH = 2048  # characters; the longest legal path is far shorter
 MAX_REMEMBERED = 1024  # characters of a path, `ns` and host together; longer ones are read anew
 REMEMBERED = 4096  # request lines; the members of a team request the same images again and again
+TOKEN_PATH = "/token"  # noqa: S105 - the path
 _CONTENT = re.compile(r"(?P<name>.+)/(?P<endpoint>manifests|blobs|referrers)/(?P<reference>[^/]+)")
 _TAGS = re.compile(r"(?P<name>.+)/tags/list")
 _UPLOADS = re.compile(r"/blobs/uploads(?:/[^/]*)?$")
@@ -34,6 +35,7 @@ class Endpoint(Enum):
     MANIFEST = "manifests"
     BLOB = "blobs"
     REFERRERS = "referrers"
+    TOKEN = "token"  # noqa: S105 - the word
     UPLOAD = "uploads"
 
 
@@ -53,7 +55,8 @@ class PullRequest:
 
     `endpoint` is None if the path is not a path of the API. `repository` and `reference` are set
     if the endpoint has them and there is no `error`. `namespace` is the value of `ns`, if a
-    configured upstream has that name, and otherwise empty.
+    configured upstream has that name, and otherwise empty. `name` is the name in the path, and
+    `prefix` what stands before `/v2/`.
     """
 
     endpoint: Endpoint | None
@@ -61,6 +64,8 @@ class PullRequest:
     repository: Repository | None = None
     reference: Reference | None = None
     error: EntrepotError | None = None
+    name: str = ""
+    prefix: str = ""
 
 
 class RequestReader:
@@ -94,6 +99,8 @@ class RequestReader:
             repository=route.repository,
             reference=reference,
             error=route.error or error,
+            name=name,
+            prefix=prefix,
         )
 
 
@@ -123,7 +130,7 @@ def parse_path(raw_path: str) -> RequestPath | None:
         return RequestPath(Endpoint.UPLOAD)
     prefix, found, rest = _split_prefix(path)
     if not found:
-        return None
+        return RequestPath(Endpoint.TOKEN) if path == TOKEN_PATH else None
     if rest in ("", "_catalog"):
         return RequestPath(Endpoint.CATALOG if rest else Endpoint.PING, prefix=prefix)
     if parts := _CONTENT.fullmatch(rest):

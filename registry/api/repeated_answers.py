@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from registry.api.access_log import AccessEntry, AccessLog, AnswerLog
-from registry.api.repeated_blobs import RepeatedBlobs
+from registry.api.repeated_blobs import RepeatedBlobs, is_anybody
 from registry.api.response_heads import BEFORE_DATE, Date, write_head
 from registry.mirror.kept_blobs import KeptBlob
 
@@ -26,12 +26,13 @@ NOT_MODIFIED = 304
 
 @dataclass(frozen=True, slots=True)
 class SentAnswer:
-    """An answer that has been sent; for `is_current` and `kept` see `Notes` (middleware.py)."""
+    """An answer that has been sent; for what is not text see `Notes` (middleware.py)."""
 
     response: web.StreamResponse
     entry: AccessEntry
     is_current: Callable[[str | None], bool] | None
     kept: KeptBlob | None = None
+    is_same_caller: Callable[[str | None], bool] = is_anybody
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class _CachedResponse:
     sent: int
     log: AnswerLog
     is_current: Callable[[str | None], bool]
+    is_same_caller: Callable[[str | None], bool]
     answer: bytes = b""
     repeated: dict[str | None, list[float]] = field(default_factory=dict)
 
@@ -86,7 +88,7 @@ class ResponseCache:
             repeated.append(0.0)
             return cached.answer
         began = time.monotonic()
-        if not cached.is_current(client):
+        if not (cached.is_same_caller(client) and cached.is_current(client)):
             self._remove(request)
             return b""
         if not cached.repeated:
@@ -115,7 +117,7 @@ class ResponseCache:
         if len(request) > MAX_REQUEST:
             return
         if answer.kept is not None:
-            self.blobs.remember(request, response, answer.entry, answer.kept)
+            self.blobs.remember(request, response, answer.entry, answer.kept, answer.is_same_caller)
         if answer.is_current is None or not isinstance(response, web.Response):
             return
         has_body = answer.entry.method == "GET" and response.status != NOT_MODIFIED
@@ -125,7 +127,12 @@ class ResponseCache:
         self._remove(request)
         log = self._access_log.prepare(answer.entry)
         cached = _CachedResponse(
-            write_head(response), body, answer.entry.sent, log, answer.is_current
+            write_head(response),
+            body,
+            answer.entry.sent,
+            log,
+            answer.is_current,
+            answer.is_same_caller,
         )
         self._responses[request] = cached
         self._used += len(request) + len(cached)

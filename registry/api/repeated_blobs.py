@@ -10,6 +10,7 @@ import re
 import socket
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -30,6 +31,11 @@ _RANGE = re.compile(rb"\r\nRange: ?bytes=([0-9]{1,19})-([0-9]{0,19})\r\n", re.IG
 _VALUE = "\0"  # stands in a head for a value that changes; no header may have this character
 
 Wanted = tuple[bytes, bytes]  # the digits of a range: its first byte, and its last one, if given
+
+
+def is_anybody(_: str | None) -> bool:
+    """Whether an address may get an answer that was made for any address."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +59,16 @@ class RepeatedBlob:
     kept: KeptBlob
     date: Date
     notes: AnswerNotes
+    is_same_caller: Callable[[str | None], bool]
 
     def begin(self, client: Client, wanted: Wanted | None) -> BlobAnswer | None:
         """Begin to send the blob, or the part of it that is `wanted`, if the blob is open.
 
-        Returns None if it is not; then `open` has to be called.
+        Returns None if it is not, or if the client is another one; then `open` has to be called.
         """
         began = time.monotonic()
+        if not self.is_same_caller(client.address):
+            return None
         try:
             opened = self.kept.take()
         except EntrepotError:
@@ -70,9 +79,11 @@ class RepeatedBlob:
         """Open the blob, and begin to send it, or the part of it that is `wanted`.
 
         Returns None if nothing was sent, as aiohttp has to answer: the blob is not stored any more,
-        or may not be sent, or does not have that part, or is not one local file.
+        or may not be sent to this client, or does not have that part, or is not one local file.
         """
         began = time.monotonic()
+        if not self.is_same_caller(client.address):
+            return None
         try:
             opened = await self.kept.open(keep=wanted is not None)
         except EntrepotError:
@@ -129,7 +140,12 @@ class RepeatedBlobs:
         return blob, wanted
 
     def remember(
-        self, request: bytes, response: web.StreamResponse, entry: AccessEntry, kept: KeptBlob
+        self,
+        request: bytes,
+        response: web.StreamResponse,
+        entry: AccessEntry,
+        kept: KeptBlob,
+        is_same_caller: Callable[[str | None], bool] = is_anybody,
     ) -> None:
         """Remember the answer to these bytes, if all of it was sent, and it was no other part."""
         key, wanted = _split(request)
@@ -141,7 +157,7 @@ class RepeatedBlobs:
         path, repository = cut_path(entry.path), entry.repository
         note_begin = partial(self._log.debug, "request began", repository=repository, path=path)
         notes = AnswerNotes(self._access_log, entry, note_begin)
-        self._blobs[key] = RepeatedBlob(head, kept, self._date, notes)
+        self._blobs[key] = RepeatedBlob(head, kept, self._date, notes, is_same_caller)
         self._blobs.move_to_end(key)
         while len(self._blobs) > self._most:
             self._blobs.popitem(last=False)

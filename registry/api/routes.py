@@ -8,11 +8,18 @@ from aiohttp import web
 
 from registry.api import errors
 from registry.api.access_log import cut_path
+from registry.api.admission import CONCEALED, Admission, conceal
 from registry.api.blobs import answer_blob
 from registry.api.manifests import answer_manifest
 from registry.api.middleware import Notes
 from registry.api.paths import Endpoint, PullRequest, RequestReader
-from registry.api.tags_and_referrers import answer_catalog, answer_referrers, answer_tags
+from registry.api.tags_and_referrers import (
+    MaySee,
+    answer_catalog,
+    answer_referrers,
+    answer_tags,
+    see_all,
+)
 from registry.logs import get_logger
 from registry.mirror.mirror import Mirror
 from registry.oci import media_types
@@ -23,8 +30,10 @@ from registry.oci.names import Repository, Tag
 class PullApi:
     """Answers requests of the pull API (distribution-spec, "Pull")."""
 
-    def __init__(self, mirror: Mirror) -> None:
+    def __init__(self, mirror: Mirror, admission: Admission | None = None) -> None:
+        """Without `admission`, everybody may pull everything."""
         self._mirror = mirror
+        self._admission = admission
         self._reader = RequestReader(mirror.table)
         self._log = get_logger("registry.api").bind()
 
@@ -44,9 +53,30 @@ class PullApi:
             return errors.render_read_only()
         if wanted.endpoint is not None:
             notes.kind = wanted.endpoint.value
+        if self._admission is None:
+            return await self._answer(request, notes, wanted, see_all, is_of_mirror=is_of_mirror)
+        if wanted.endpoint is Endpoint.TOKEN and self._admission.takes_logins(notes.host):
+            return await self._admission.answer_token(request, notes, self._mirror.table)
+        try:
+            admitted = await self._admission.admit(request, notes, wanted)
+            may_see = admitted.may_see
+            return await self._answer(request, notes, wanted, may_see, is_of_mirror=is_of_mirror)
+        except CONCEALED as error:
+            raise conceal(error, wanted.endpoint) from error
+
+    async def _answer(
+        self,
+        request: web.BaseRequest,
+        notes: Notes,
+        wanted: PullRequest,
+        may_see: MaySee,
+        *,
+        is_of_mirror: bool,
+    ) -> web.StreamResponse:
+        """Answer a client that is let through; `is_of_mirror` says that it is another mirror."""
         if wanted.error is not None:
             raise wanted.error.copy()
-        if wanted.endpoint is None:
+        if wanted.endpoint in (None, Endpoint.TOKEN):
             return errors.render_no_endpoint()
         # Written only for `entrepot serve` on a terminal, which shows what is being sent.
         self._log.debug(
@@ -55,7 +85,7 @@ class PullApi:
             repository=notes.repository,
             path=cut_path(notes.path),
         )
-        answer = self._dispatch(request, notes, wanted)
+        answer = self._dispatch(request, notes, wanted, may_see)
         if not is_of_mirror or wanted.repository is None:
             return await answer
         return await self._mirror.circles.watch(
@@ -63,7 +93,7 @@ class PullApi:
         )
 
     async def _dispatch(
-        self, request: web.BaseRequest, notes: Notes, wanted: PullRequest
+        self, request: web.BaseRequest, notes: Notes, wanted: PullRequest, may_see: MaySee
     ) -> web.StreamResponse:
         mirror = self._mirror
         match wanted.endpoint, wanted.repository, wanted.reference:
@@ -76,10 +106,10 @@ class PullApi:
             case Endpoint.REFERRERS, Repository() as repository, Digest() as digest:
                 return await answer_referrers(request, mirror.lists, repository, digest)
             case Endpoint.TAGS, Repository() as repository, _:
-                return await answer_tags(request, mirror.lists, repository)
+                return await answer_tags(request, mirror.lists, repository, may_see)
             case Endpoint.CATALOG, _, _:
-                return await answer_catalog(request, mirror.lists)
+                return await answer_catalog(request, mirror.lists, may_see)
             case _:
-                # A ping. It never gets a 401: dockerd would then send the user's Docker Hub
-                # password.
+                # A ping. Only `Admission` may have asked for a login: dockerd would answer with the
+                # user's password for Docker Hub.
                 return web.Response(body=b"{}", headers={"Content-Type": media_types.JSON})

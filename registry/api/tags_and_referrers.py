@@ -1,7 +1,7 @@
 """Lists: the tags of a repository, the referrers of a manifest, and the stored repositories."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,27 +14,45 @@ from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.oci.pagination import Page, cut_page, parse_count
 
+MaySee = Callable[[str, str | None], bool]  # of a full name, and a tag if there is one
 CATALOG_PAGE = 1000  # entries of a page of repositories, at most
 
 
+def see_all(_repository: str, _tag: str | None) -> bool:
+    """Whether a client may see something, if it may see everything."""
+    return True
+
+
 async def answer_tags(
-    request: web.BaseRequest, lists: TagsAndReferrers, repository: Repository
+    request: web.BaseRequest, lists: TagsAndReferrers, repository: Repository, may_see: MaySee
 ) -> web.Response:
-    """Answer one page of a repository's tags (distribution-spec, "Listing Tags")."""
+    """Answer one page of a repository's tags (distribution-spec, "Listing Tags").
+
+    Tags that the client may not see are left out.
+    """
     count = parse_count(request.query.get("n"))
     served = await lists.list_tags(repository, request.remote)
-    page = cut_page(served.entries, count, request.query.get("last"))
+    full_name = str(repository)
+    seen = [tag for tag in served.entries if may_see(full_name, tag)]
+    page = cut_page(seen, count, request.query.get("last"))
     response = _answer_page(request, page, {"name": repository.name, "tags": page.entries}, count)
     response.headers.update(warning_headers(served.warning))
     response.headers[ORIGIN] = served.origin.value
     return response
 
 
-async def answer_catalog(request: web.BaseRequest, lists: TagsAndReferrers) -> web.Response:
-    """Answer one page of the stored repositories, by the names under which this mirror has them."""
+async def answer_catalog(
+    request: web.BaseRequest, lists: TagsAndReferrers, may_see: MaySee
+) -> web.Response:
+    """Answer one page of the stored repositories, by the names under which this mirror has them.
+
+    Repositories that the client may not see are left out.
+    """
     wanted = parse_count(request.query.get("n"))
     count = CATALOG_PAGE if wanted is None else min(wanted, CATALOG_PAGE)
-    page = lists.list_repositories(count, request.query.get("last"))
+    page = lists.list_repositories(
+        count, request.query.get("last"), lambda repository: may_see(repository, None)
+    )
     return _answer_page(request, page, {"repositories": page.entries}, count)
 
 

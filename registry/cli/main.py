@@ -20,6 +20,8 @@ _GROUPS = MappingProxyType(
         "images": ("registry.cli.images.commands", "build_images_app"),
         "cache": ("registry.cli.cache", "build_cache_app"),
         "bundle": ("registry.cli.bundle.commands", "build_bundle_app"),
+        "users": ("registry.cli.accounts.users", "build_users_app"),
+        "tokens": ("registry.cli.accounts.tokens", "build_tokens_app"),
         "upstreams": ("registry.cli.upstreams.commands", "build_upstreams_app"),
     }
 )

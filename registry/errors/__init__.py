@@ -24,7 +24,8 @@
     │   ├── ManifestUnknown       no such tag or manifest in this repository
     │   ├── PlatformUnknown       the image has no manifest for this platform
     │   ├── BlobUnknown           no such blob in this repository
-    │   └── ReferrersUnsupported  the upstream has no referrers API
+    │   ├── ReferrersUnsupported  the upstream has no referrers API
+    │   └── *Concealed            manifest, blob or name of which a client learns nothing
     ├── UpstreamError             upstream without a usable answer: the content may exist or not
     │   ├── UpstreamUnreachable   no connection, no answer in time, or 5xx
     │   │   └── TagUnconfirmed    only one endpoint says what a tag means, and two have to agree
@@ -40,6 +41,15 @@
     ├── DownloadCrashed           download that a mistake of this program has ended
     ├── TooManyDownloads          no connection is left for another download
     ├── TooManyUnknown            address that asks for too much that does not exist
+    ├── AccessDenied              it was not proved who asks
+    │   ├── LoginRequired         no credentials where a login is needed
+    │   ├── CredentialsWrong      credentials that belong to no account
+    │   ├── CredentialsInvalid    a header with credentials that cannot be read
+    │   ├── ScopeMissing          token that was made for another repository
+    │   └── NotAllowed            the rules do not allow it
+    ├── TooManyLogins             more passwords than can be checked at the moment
+    ├── AccountUnknown            no user or token of this name
+    ├── AccountExists             user or token whose name is taken
     ├── BundleInvalid             bundle that is damaged, or file that is not a bundle
     │   └── BundleForeign         bundle with an entry that another program has added or changed
     ├── ImagePinned               the image is pinned, so it cannot be removed
@@ -60,6 +70,18 @@ of an error are attributes, and its message is made from them. HTTP statuses are
 To add an error: write its class in the file of its family, its line in this tree, and its import.
 """
 
+from registry.errors.access import AccessDenied as AccessDenied
+from registry.errors.access import AccountExists as AccountExists
+from registry.errors.access import AccountUnknown as AccountUnknown
+from registry.errors.access import BlobConcealed as BlobConcealed
+from registry.errors.access import CredentialsInvalid as CredentialsInvalid
+from registry.errors.access import CredentialsWrong as CredentialsWrong
+from registry.errors.access import LoginRequired as LoginRequired
+from registry.errors.access import ManifestConcealed as ManifestConcealed
+from registry.errors.access import NameConcealed as NameConcealed
+from registry.errors.access import NotAllowed as NotAllowed
+from registry.errors.access import ScopeMissing as ScopeMissing
+from registry.errors.access import TooManyLogins as TooManyLogins
 from registry.errors.content import BundleForeign as BundleForeign
 from registry.errors.content import BundleInvalid as BundleInvalid
 from registry.errors.content import DigestMismatch as DigestMismatch

@@ -195,10 +195,22 @@ class TagsAndReferrers:
         except StoreError as error:  # then the upstream is asked again the next time
             self._log.error("list not recorded", repository=str(repository), why=str(error))
 
-    def list_repositories(self, count: int, last: str | None) -> Page:
-        """Return a page of the repositories that have a manifest, as registry/name."""
-        found = self._manifests.list_repositories(last or "", count + 1)
-        return cut_page(found, count, last)
+    def list_repositories(
+        self, count: int, last: str | None, may_see: Callable[[str], bool]
+    ) -> Page:
+        """Return a page of the repositories that have a manifest, as registry/name.
+
+        Those that the client may not see are left out.
+        """
+        seen: list[str] = []
+        after = last or ""
+        while len(seen) <= count:
+            found = self._manifests.list_repositories(after, count + 1)
+            seen += filter(may_see, found)
+            if len(found) <= count:
+                break
+            after = found[-1]
+        return cut_page(seen, count, last)
 
     def _is_fresh(self, checked: float) -> bool:
         return abs(self._clock() - checked) <= self._tags.fresh_for

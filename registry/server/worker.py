@@ -8,6 +8,7 @@ from functools import partial
 from aiohttp import web
 
 from registry.api.access_log import AccessLog
+from registry.api.admission import Admission
 from registry.api.connection import ClientServer
 from registry.api.middleware import Middleware
 from registry.api.repeated_answers import ResponseCache
@@ -38,7 +39,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
             service.open_mirror(shared.settings, shared.folder, metrics)
         )
         access_log = AccessLog(metrics)
-        middleware = Middleware(access_log, PullApi(mirror).answer)
+        middleware = Middleware(access_log, PullApi(mirror, _admit(shared)).answer)
         # `Connections` closes those without requests: aiohttp knows of no repeated answers.
         server = ClientServer(middleware.answer, access_log.write_refusal, keep_alive=math.inf)
         # aiohttp waits twice for `shutdown_timeout`: for the answers, and again after it has cut
@@ -74,3 +75,14 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         # Clients that were just accepted have not sent their requests yet; their connections must
         # not be closed without an answer.
         await asyncio.sleep(LAST_REQUEST_WAIT)
+
+
+def _admit(shared: SharedResources) -> Admission | None:
+    """Return what decides who is let through; None if that is everybody."""
+    if shared.settings.access.mode == "open":
+        return None
+    # Only here: it needs libraries that other servers do not need.
+    from registry.wiring.access import build_access  # noqa: PLC0415
+
+    access = build_access(shared.settings, shared.folder)
+    return Admission(access.control, access.rules, access.challenges)

@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from registry.errors import SettingsError
+from registry.settings.access import AccessSettings
 from registry.settings.fields import Section
 from registry.settings.model import (
-    AccessSettings,
     BundleSettings,
     LimitSettings,
     ServerSettings,

@@ -9,11 +9,12 @@ relative to.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Interval
 
 from registry.oci.registries import Registries
+from registry.settings.access import AccessSettings
 from registry.settings.fields import (
     AddressText,
     Duration,
@@ -152,22 +153,6 @@ class LimitSettings(Section):
     download_connections: Annotated[int, Interval(ge=1, le=10_000)] = 64
 
 
-def _can_be_kept(mode: str) -> str:
-    if mode == "users":
-        raise Refusal(
-            '"users" is not available in this version, and pulls would be open to everybody',
-            'write mode = "open" and restrict who can reach server.listen',
-        )
-    return mode
-
-
-@dataclass(frozen=True)
-class AccessSettings(Section):
-    """Who may pull: `open` means everybody; `users` is refused (decision record 0010)."""
-
-    mode: Annotated[Literal["open", "users"], Form(check=_can_be_kept)] = "open"
-
-
 def _has_keys(is_required: bool, before: Mapping[str, Any]) -> bool:
     if is_required and not before.get("keys"):
         raise Refusal("there is no key to check with", 'write keys = ["/.../maker.pub.pem"]')
@@ -241,7 +226,7 @@ class Settings(Section):
         Form(check=_share_no_name),
     ] = field(default_factory=_build_upstreams)
     limits: LimitSettings = LimitSettings()
-    access: AccessSettings = AccessSettings()
+    access: AccessSettings = field(default_factory=AccessSettings)
     bundles: BundleSettings = BundleSettings()
     prefetch: Annotated[tuple[PrefetchSettings, ...], Form(check=_have_names_of_their_own)] = ()
 

@@ -48,6 +48,16 @@ class DataFolder:
         return self.root / "imports.json"
 
     @property
+    def accounts(self) -> Path:
+        """Users and tokens, in one file that other users of the machine cannot read."""
+        return self.root / "accounts.json"
+
+    @property
+    def token_key(self) -> Path:
+        """The key that signs tokens of `/token`."""
+        return self.root / "token.key"
+
+    @property
     def lost(self) -> Path:
         """A mark file: the catalog was lost, and has not been made again yet."""
         return self.root / "CATALOG-LOST"

@@ -71,8 +71,10 @@ def leads_to(path: Path, descriptor: int) -> bool:
     return (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)
 
 
-def write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes, *, is_secret: bool = False) -> None:
     """Replace the content of `path`; after a crash the file has the old or the new content.
+
+    Only the user of this process can read a file that `is_secret`.
 
     Raises:
         OSError: the disk refused; the old content is still there.
@@ -83,6 +85,8 @@ def write_durably(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".new-{writer}-{path.name[:200]}")
     try:
         with open_new(temporary) as file:
+            if is_secret:
+                os.fchmod(file.fileno(), 0o600)  # before it has content
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -1,0 +1,1 @@
+"""Who asks, and what may they do? Accounts, proofs, rules and challenges (decision record 0040)."""

@@ -1,0 +1,125 @@
+"""The file `accounts.json`: commands replace it, and every process notices that within a second."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from registry.access.accounts import Accounts, format_accounts, parse_accounts
+from registry.errors import StoreError
+from registry.logs import get_logger
+from registry.store.file_locks import ExclusiveLocks
+from registry.store.files import translate_errors, write_durably
+from registry.store.small_files import read_small_json
+from registry.tasks import in_thread
+
+POLL = 0.25  # seconds between two looks at the file
+ACCOUNTS = "accounts"  # the lock for changes
+
+_Mark = tuple[int, int, int] | None
+
+
+def read_accounts(path: Path) -> Accounts:
+    """Read the accounts; a file that does not exist has none.
+
+    Raises:
+        StoreError: it cannot be read, or is damaged; the message says how to go on.
+    """
+    with translate_errors(path):
+        try:
+            return parse_accounts(read_small_json(path))
+        except FileNotFoundError:
+            return Accounts()
+        except ValueError as error:
+            why = f"is damaged ({error}): put back a copy of it, or delete it and add all again"
+            raise StoreError(str(path), why) from error
+
+
+class AccountsFile:
+    """The accounts, for commands that show or change them."""
+
+    def __init__(self, path: Path, locks: ExclusiveLocks) -> None:
+        self._path = path
+        self._locks = locks
+
+    def read(self) -> Accounts:
+        """Return the accounts.
+
+        Raises:
+            StoreError: as for `read_accounts`.
+        """
+        return read_accounts(self._path)
+
+    async def change(self, change: Callable[[Accounts], Accounts]) -> Accounts:
+        """Replace the accounts by what `change` makes of them, and return them.
+
+        Raises:
+            StoreError: the file is damaged, the disk refused, or another process has held the lock
+                for too long; then nothing was changed.
+        """
+        async with self._locks.hold(ACCOUNTS):
+            changed = change(self.read())
+            content = json.dumps(format_accounts(changed), indent=1).encode() + b"\n"
+            await in_thread(self._write, content)
+        return changed
+
+    def _write(self, content: bytes) -> None:
+        with translate_errors(self._path):
+            write_durably(self._path, content, is_secret=True)
+
+
+class LiveAccounts:
+    """The accounts of a running server, which follow the file."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        """Read the file.
+
+        Raises:
+            StoreError: as for `read_accounts`.
+        """
+        self._path = path
+        self._clock = clock
+        self._mark = self._find_mark()
+        self._current = read_accounts(path)
+        self._looked_at = clock()
+        self._log = get_logger("registry.access")
+        self.version = 0  # rises with each change
+
+    @property
+    def current(self) -> Accounts:
+        """The accounts as they were in the file at most `POLL` seconds ago."""
+        self.refresh()
+        return self._current
+
+    def refresh(self) -> int:
+        """Look at the file, if the last look was long ago; return the version.
+
+        It is called for each request, also for repeated answers, so that it has to cost nothing.
+        """
+        now = self._clock()
+        if now - self._looked_at >= POLL:
+            self._looked_at = now
+            self._look()
+        return self.version
+
+    def _look(self) -> None:
+        mark = self._find_mark()
+        if mark == self._mark:
+            return
+        try:
+            self._current = read_accounts(self._path)
+        except StoreError as error:
+            # The former accounts stay: otherwise a typing error would lock out everybody.
+            self._log.error("accounts not read: the former ones stay", why=str(error))
+        else:
+            self.version += 1
+            self._log.info("accounts read again", users=len(self._current.users))
+        self._mark = mark
+
+    def _find_mark(self) -> _Mark:
+        """Return what differs after each change of the file; None if it does not exist."""
+        try:
+            known = self._path.stat()
+        except OSError:
+            return None
+        return known.st_mtime_ns, known.st_size, known.st_ino

@@ -1,0 +1,156 @@
+"""Answers who asks, from what a request has: credentials, certificate, address."""
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from registry.access.accounts import Accounts, Token, User
+from registry.access.accounts_file import LiveAccounts
+from registry.access.credentials import Bearer, Credentials, Login
+from registry.access.networks import Networks
+from registry.access.principals import ANONYMOUS, Principal, Proof
+from registry.access.signed_tokens import Statement, TokenSigner
+from registry.errors import CredentialsWrong
+
+if TYPE_CHECKING:  # it needs a library that only some servers need
+    from registry.access.passwords import PasswordChecks
+
+SIGNED_LIFE = 300.0  # seconds for which a token of `/token` may be used
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What says who asks, and is not in the bytes of a request.
+
+    `address` is that of the client; `certificate` is the common name of its certificate, if it was
+    verified.
+    """
+
+    address: str | None = None
+    certificate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The accounts, the end of a proof, and the surroundings for which an answer was made."""
+
+    version: int
+    expires: float
+    surroundings: tuple[str, frozenset[str]]
+
+
+class AccessControl:
+    """Identifies clients by the accounts of a mirror."""
+
+    def __init__(
+        self,
+        accounts: LiveAccounts,
+        signer: TokenSigner,
+        networks: Networks,
+        passwords: "PasswordChecks",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.accounts = accounts
+        self._signer = signer
+        self._networks = networks
+        self._passwords = passwords
+        self._clock = clock
+
+    async def identify(
+        self, credentials: Credentials | None, path_token: str, surroundings: Surroundings
+    ) -> Principal:
+        """Return who asks, with the groups of the account and of the address.
+
+        Of several proofs, credentials count before a path token, and that before a certificate.
+
+        Raises:
+            CredentialsWrong: credentials or a path token that belong to no account.
+            TooManyLogins: too many passwords are to be checked.
+        """
+        principal = await self._find(credentials, path_token, surroundings.certificate)
+        groups = self._networks.find_groups(surroundings.address)
+        return replace(principal, groups=principal.groups | groups) if groups else principal
+
+    async def _find(
+        self, credentials: Credentials | None, path_token: str, certificate: str
+    ) -> Principal:
+        match credentials:
+            case Login() as login:
+                return await self._check_login(login)
+            case Bearer() as bearer:
+                return self._check_bearer(bearer.text)
+        if path_token:
+            return self._check_token(path_token)
+        user = self.accounts.current.users.get(certificate)
+        return ANONYMOUS if user is None else Principal(user.name, user.groups, Proof.CERTIFICATE)
+
+    async def _check_login(self, login: Login) -> Principal:
+        """Check a name with its password; or a token, with any name."""
+        accounts = self.accounts.current
+        token = accounts.find_token(login.password, self._clock())
+        if token is not None:
+            return _describe_token(token)
+        user = accounts.users.get(login.name)
+        stored = "" if user is None else user.password
+        if not await self._passwords.is_right(login.name, login.password, stored) or user is None:
+            raise CredentialsWrong
+        return Principal(user.name, user.groups, Proof.PASSWORD)
+
+    def _check_token(self, text: str) -> Principal:
+        token = self.accounts.current.find_token(text, self._clock())
+        if token is None:
+            raise CredentialsWrong
+        return _describe_token(token)
+
+    def _check_bearer(self, text: str) -> Principal:
+        statement = self._signer.read(text, self._clock())
+        if statement is None:
+            return self._check_token(text)
+        until, repositories = statement.expires, statement.repositories
+        if not statement.name:
+            return replace(ANONYMOUS, expires=until, repositories=repositories)
+        account = _find_account(self.accounts.current, statement, self._clock())
+        if account is None:
+            raise CredentialsWrong
+        if isinstance(account, Token):
+            until = min(until, account.expires)
+            return replace(_describe_token(account), expires=until, repositories=repositories)
+        return Principal(account.name, account.groups, Proof.PASSWORD, until, repositories)
+
+    def sign(self, principal: Principal, repositories: Collection[str]) -> tuple[str, float]:
+        """Return a token for these repositories, and for how many seconds it can be used."""
+        now = self._clock()
+        expires = min(now + SIGNED_LIFE, principal.expires)
+        account = self.accounts.current.find_by_name(principal.name)
+        fingerprint = "" if account is None else account.fingerprint
+        statement = Statement(principal.name, fingerprint, frozenset(repositories), expires)
+        return self._signer.sign(statement), expires - now
+
+    def stamp(self, principal: Principal, surroundings: Surroundings) -> Stamp:
+        """Return what has to stay as it is, so that the same bytes mean the same principal."""
+        return Stamp(self.accounts.version, principal.expires, self._describe(surroundings))
+
+    def is_valid(self, stamp: Stamp, surroundings: Surroundings) -> bool:
+        """Whether the bytes of a request still mean the same principal as at the time of `stamp`.
+
+        It is asked before each answer that is repeated.
+        """
+        is_same = self.accounts.refresh() == stamp.version and self._clock() < stamp.expires
+        return is_same and self._describe(surroundings) == stamp.surroundings
+
+    def _describe(self, surroundings: Surroundings) -> tuple[str, frozenset[str]]:
+        return surroundings.certificate, self._networks.find_groups(surroundings.address)
+
+
+def _describe_token(token: Token) -> Principal:
+    return Principal(token.name, token.groups, Proof.TOKEN, token.expires)
+
+
+def _find_account(accounts: Accounts, statement: Statement, now: float) -> User | Token | None:
+    """Return the account of a statement, if it is still the same one."""
+    account = accounts.find_by_name(statement.name)
+    if account is None or account.fingerprint != statement.fingerprint:
+        return None
+    is_over = isinstance(account, Token) and now >= account.expires
+    return None if is_over else account

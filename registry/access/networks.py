@@ -1,0 +1,38 @@
+"""Which addresses are in which groups. Pure."""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Network = IPv4Network | IPv6Network
+REMEMBERED = 4096  # addresses
+
+
+class Networks:
+    """Groups of addresses, by the names of the groups."""
+
+    def __init__(self, groups: Mapping[str, Iterable[str]] | None = None) -> None:
+        """`groups` has networks such as `10.2.0.0/16`.
+
+        Raises:
+            ValueError: one of them is no network.
+        """
+        self._groups = {name: tuple(map(ip_network, each)) for name, each in (groups or {}).items()}
+        self._find = lru_cache(REMEMBERED)(self._look_up)
+
+    def find_groups(self, address: str | None) -> frozenset[str]:
+        """Return the groups of an address; an address that is not known is in none."""
+        if not self._groups or not address:
+            return frozenset()
+        return self._find(address)
+
+    def _look_up(self, address: str) -> frozenset[str]:
+        try:
+            found = ip_address(address.partition("%")[0])
+        except ValueError:
+            return frozenset()
+        if isinstance(found, IPv6Address) and found.ipv4_mapped:  # on a socket for both
+            found = found.ipv4_mapped
+        return frozenset(
+            name for name, networks in self._groups.items() if any(found in net for net in networks)
+        )

@@ -1,0 +1,1 @@
+"""`entrepot users` and `entrepot tokens`."""

@@ -1,0 +1,138 @@
+"""`entrepot tokens`: secrets for machines, and for dockerd, which cannot log in to a mirror."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+import typer
+
+from registry.cli.accounts.users import Groups
+from registry.cli.messages import MISUSED, fail
+from registry.cli.printing import Verbatim, print_report
+from registry.cli.session import Config, Json, Session, create_missing, operate
+from registry.cli.tables import Table, make_table
+from registry.cli.terminal import format_age, format_moment
+from registry.reports.accounts import NewToken, TokenReport
+from registry.settings.values import Refusal, parse_duration
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the token.")]
+_Expires = Annotated[
+    str | None,
+    typer.Option("--expires", metavar="TIME", help="How long it can be used, such as 90d."),
+]
+
+
+def build_tokens_app() -> typer.Typer:
+    """Return the sub-command `tokens`."""
+    app = typer.Typer(
+        help='Add, remove and list tokens, for access.mode = "users".', no_args_is_help=True
+    )
+    app.command("add")(add_token)
+    app.command("rm")(remove_token)
+    app.command("ls")(list_tokens)
+    return app
+
+
+def add_token(
+    name: _Name,
+    groups: Groups = None,
+    expires: _Expires = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Make a token and show it. It is not stored, so it cannot be shown again.
+
+    Example: entrepot tokens add ci --group build --expires 90d
+    """
+
+    async def work(session: Session) -> bool:
+        from registry.access.accounts import check_name, make_token  # noqa: PLC0415
+
+        known = frozenset(map(check_name, groups or ()))
+        now = time.time()
+        token, text = make_token(check_name(name), known, now, now + _read_life(expires))
+        await session.content.accounts.change(lambda accounts: accounts.add_token(token))
+        report = NewToken(token.name, text, tuple(sorted(known)), token.expires)
+        print_report(report, _draw_new, as_json=as_json)
+        return True
+
+    operate(config, work, create_missing)
+
+
+def _read_life(text: str | None) -> float:
+    """Return for how many seconds a token can be used."""
+    if text is None:
+        return math.inf
+    try:
+        life = parse_duration(text)
+    except Refusal as refusal:
+        fail(f"--expires: {refusal}", MISUSED)
+    if life <= 0:
+        fail("--expires: a token that has ended cannot be used", MISUSED)
+    return life
+
+
+def _draw_new(token: NewToken) -> Iterator[str]:
+    ends = "" if math.isinf(token.expires) else " until it expires"
+    yield f"made the token {token.name}, which is shown only now:"
+    yield Verbatim(f"  {token.token}")
+    yield f"Whoever has it may pull what the rules allow {token.name}{ends}. Use it as"
+    yield Verbatim(f"  https://MIRROR/t/{token.token}/     in registry-mirrors of dockerd")
+    yield Verbatim(f"  password of the user {token.name}     with podman, skopeo or docker login")
+
+
+def remove_token(name: _Name, config: Config = None, as_json: Json = False) -> None:
+    """Remove a token, with which nothing can be pulled any more within a second.
+
+    Example: entrepot tokens rm ci
+    """
+
+    async def work(session: Session) -> bool:
+        file = session.content.accounts
+        report = TokenReport.of(file.read().get_token(name), time.time())
+        await file.change(lambda accounts: accounts.remove_token(name))
+        print_report(report, _draw_removed, as_json=as_json)
+        return True
+
+    operate(config, work)
+
+
+def _draw_removed(token: TokenReport) -> Iterator[str]:
+    yield f"removed the token {token.name}"
+
+
+def list_tokens(config: Config = None, as_json: Json = False) -> None:
+    """List the tokens, with their groups and ends.
+
+    Example: entrepot tokens ls
+    """
+
+    async def work(session: Session) -> bool:
+        tokens = session.content.accounts.read().tokens.values()
+        now = time.time()
+        reports = [TokenReport.of(each, now) for each in sorted(tokens, key=lambda t: t.name)]
+        print_report(reports, _draw_tokens, as_json=as_json)
+        return True
+
+    operate(config, work)
+
+
+def _draw_tokens(tokens: Sequence[TokenReport]) -> Iterator[str | Table]:
+    if not tokens:
+        yield "no tokens; add one: entrepot tokens add NAME"
+        return
+    table = make_table("token", "groups", "added", "expires")
+    for token in tokens:
+        table.add_row(
+            token.name, " ".join(token.groups) or "-", format_age(token.made), _format_end(token)
+        )
+    yield table
+
+
+def _format_end(token: TokenReport) -> str:
+    if token.has_expired:
+        return f"expired {format_age(token.expires)}"
+    if math.isinf(token.expires):
+        return "never"
+    return format_moment(token.expires)

@@ -1,0 +1,167 @@
+"""`entrepot users`: who may log in with a password."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from registry.cli.messages import MISUSED, fail, warn
+from registry.cli.printing import print_report
+from registry.cli.session import Config, Json, Session, create_missing, operate
+from registry.cli.tables import Table, make_table
+from registry.cli.terminal import format_age
+from registry.reports.accounts import UserReport
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the user.")]
+Groups = Annotated[
+    list[str] | None,
+    typer.Option("--group", metavar="GROUP", help="A group to be in; may be repeated."),
+]
+_Stdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+]
+_NoPassword = Annotated[
+    bool,
+    typer.Option("--no-password", help="Let the user in by a client certificate only."),
+]
+_LONGEST = 4096  # characters that are read from standard input
+
+
+def build_users_app() -> typer.Typer:
+    """Return the sub-command `users`."""
+    app = typer.Typer(
+        help='Add, remove and list users, for access.mode = "users".', no_args_is_help=True
+    )
+    app.command("add")(add_user)
+    app.command("passwd")(change_password)
+    app.command("rm")(remove_user)
+    app.command("ls")(list_users)
+    return app
+
+
+def add_user(
+    name: _Name,
+    groups: Groups = None,
+    *,
+    password_stdin: _Stdin = False,
+    no_password: _NoPassword = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Add a user. The password is asked for, and counts within a second.
+
+    Example: entrepot users add alice --group dev
+    """
+
+    async def work(session: Session) -> bool:
+        from registry.access.accounts import User, check_name  # noqa: PLC0415
+
+        known = frozenset(map(check_name, groups or ()))
+        password = "" if no_password else _read_hash(from_stdin=password_stdin)
+        user = User(check_name(name), password, known, time.time())
+        await session.content.accounts.change(lambda accounts: accounts.add_user(user))
+        print_report(UserReport.of(user), _draw_added, as_json=as_json)
+        _advise(session)
+        return True
+
+    operate(config, work, create_missing)
+
+
+def _draw_added(user: UserReport) -> Iterator[str]:
+    yield f"added the user {user.name}"
+
+
+def _advise(session: Session) -> None:
+    """Say what else is needed."""
+    access = session.settings.access
+    if access.mode == "open":
+        warn('access.mode is "open", so everybody may pull: write mode = "users" in [access]')
+    elif not access.rules:
+        warn("no rule allows anything: write [[access.rules]] in the settings")
+
+
+def change_password(
+    name: _Name,
+    password_stdin: _Stdin = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Change the password of a user. Whoever is logged in has to log in again.
+
+    Example: entrepot users passwd alice
+    """
+
+    async def work(session: Session) -> bool:
+        file = session.content.accounts
+        user = file.read().get_user(name)
+        changed = replace(user, password=_read_hash(from_stdin=password_stdin))
+        await file.change(lambda accounts: accounts.replace_user(changed))
+        print_report(UserReport.of(changed), _draw_changed, as_json=as_json)
+        return True
+
+    operate(config, work)
+
+
+def _draw_changed(user: UserReport) -> Iterator[str]:
+    yield f"changed the password of {user.name}"
+
+
+def _read_hash(*, from_stdin: bool) -> str:
+    """Read a password, and return what is stored of it."""
+    from registry.access.passwords import hash_password  # noqa: PLC0415
+
+    if from_stdin:
+        return hash_password(sys.stdin.readline(_LONGEST).rstrip("\r\n"))
+    if not sys.stdin.isatty():
+        fail("no terminal to ask for the password: use --password-stdin", MISUSED)
+    text: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return hash_password(text)
+
+
+def remove_user(name: _Name, config: Config = None, as_json: Json = False) -> None:
+    """Remove a user, who can pull nothing more within a second.
+
+    Example: entrepot users rm alice
+    """
+
+    async def work(session: Session) -> bool:
+        file = session.content.accounts
+        user = file.read().get_user(name)
+        await file.change(lambda accounts: accounts.remove_user(name))
+        print_report(UserReport.of(user), _draw_removed, as_json=as_json)
+        return True
+
+    operate(config, work)
+
+
+def _draw_removed(user: UserReport) -> Iterator[str]:
+    yield f"removed the user {user.name}"
+
+
+def list_users(config: Config = None, as_json: Json = False) -> None:
+    """List the users and their groups.
+
+    Example: entrepot users ls
+    """
+
+    async def work(session: Session) -> bool:
+        users = session.content.accounts.read().users
+        reports = [UserReport.of(each) for _, each in sorted(users.items())]
+        print_report(reports, _draw_users, as_json=as_json)
+        return True
+
+    operate(config, work)
+
+
+def _draw_users(users: Sequence[UserReport]) -> Iterator[str | Table]:
+    if not users:
+        yield "no users; add one: entrepot users add NAME"
+        return
+    table = make_table("user", "groups", "logs in by", "added")
+    for user in users:
+        how = "password" if user.has_password else "certificate"
+        table.add_row(user.name, " ".join(user.groups) or "-", how, format_age(user.made))
+    yield table

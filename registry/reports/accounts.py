@@ -1,0 +1,50 @@
+"""The reports of users and tokens. No password and no secret is in them, but for a new token."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from registry.access.accounts import Token, User
+
+
+@dataclass(frozen=True, slots=True)
+class UserReport:
+    """A user; `has_password` is false for one who is known by a certificate only."""
+
+    name: str
+    groups: tuple[str, ...]
+    has_password: bool
+    made: float
+
+    @classmethod
+    def of(cls, user: "User") -> Self:
+        """Return the report of a user."""
+        return cls(user.name, tuple(sorted(user.groups)), bool(user.password), user.made)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenReport:
+    """A token; `expires` is infinite if it does not end. Times are epoch seconds."""
+
+    name: str
+    groups: tuple[str, ...]
+    made: float
+    expires: float
+    has_expired: bool
+
+    @classmethod
+    def of(cls, token: "Token", now: float) -> Self:
+        """Return the report of a token."""
+        is_over = now >= token.expires
+        return cls(token.name, tuple(sorted(token.groups)), token.made, token.expires, is_over)
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token that was just made; `token` is its text, which is shown only now."""
+
+    name: str
+    token: str
+    groups: tuple[str, ...]
+    expires: float = math.inf

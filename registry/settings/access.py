@@ -1,0 +1,95 @@
+"""The settings of `[access]`: who may pull what."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import Annotated, Any, Literal
+
+from registry.errors import InvalidInput
+from registry.oci.registries import Registries
+from registry.oci.rule_patterns import RulePattern
+from registry.settings.fields import Form, Relation, Section
+from registry.settings.values import Refusal
+
+_NAME = r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"
+_GROUP = re.compile(_NAME)
+_WHO = re.compile(rf"\*|@?{_NAME}")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::[0-9]{1,5})?|\[[0-9a-fA-F:]+\]")
+_NO_REGISTRIES = Registries("docker.io")
+
+
+def _check_who(word: str) -> str:
+    if _WHO.fullmatch(word) is None:
+        raise Refusal(
+            f"{word[:80]!r} means nobody",
+            'write the name of a user or token, "@" and the name of a group, "anonymous" or "*"',
+        )
+    return word
+
+
+def _check_pattern(text: str) -> str:
+    try:
+        RulePattern.parse(text, _NO_REGISTRIES)
+    except InvalidInput as error:
+        raise Refusal(str(error), 'write for example "ghcr.io/acme/*", or "*"') from error
+    return text
+
+
+def _check_host(host: str) -> str:
+    if _HOST.fullmatch(host) is None:
+        raise Refusal(f"{host[:80]!r} is not a host", 'write names such as "mirror.lan"')
+    return host.lower()
+
+
+def _are_networks(networks: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    for group, each in networks.items():
+        if _GROUP.fullmatch(group) is None:
+            raise Refusal(f"{group[:80]!r} is not the name of a group", "write small letters")
+        for network in each:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise Refusal(str(error), 'write networks such as "10.2.0.0/16"') from error
+    return networks
+
+
+def _is_one_of_both(deny: tuple[str, ...], before: Mapping[str, Any]) -> tuple[str, ...]:
+    if bool(deny) == bool(before.get("allow")):
+        raise Refusal(
+            "a rule either allows or denies", 'write one of allow = ["..."] and deny = ["..."]'
+        )
+    return deny
+
+
+Who = Annotated[str, Form(check=_check_who)]
+RulePatternText = Annotated[str, Form(check=_check_pattern)]
+
+
+@dataclass(frozen=True)
+class AccessRuleSettings(Section):
+    """One rule: `who` may, or may not, do these `actions` with images of these patterns.
+
+    `who` has names of users and tokens, `@group`, `anonymous` and `*` for everybody.
+    """
+
+    who: tuple[Who, ...]
+    allow: tuple[RulePatternText, ...] = ()
+    deny: Annotated[tuple[RulePatternText, ...], Relation(_is_one_of_both)] = ()
+    actions: tuple[Literal["pull"], ...] = ("pull",)
+
+
+@dataclass(frozen=True)
+class AccessSettings(Section):
+    """Who may pull: `open` means everybody; `users`, whoever the first matching rule allows.
+
+    Clients that ask a host in `login_hosts` are asked to log in. `networks` has groups by the
+    addresses of their clients.
+    """
+
+    mode: Literal["open", "users"] = "open"
+    login_hosts: tuple[Annotated[str, Form(check=_check_host)], ...] = ()
+    networks: Annotated[Mapping[str, tuple[str, ...]], Form(check=_are_networks)] = field(
+        default_factory=dict
+    )
+    rules: tuple[AccessRuleSettings, ...] = ()
