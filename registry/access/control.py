@@ -11,24 +11,13 @@ from registry.access.credentials import Bearer, Credentials, Login
 from registry.access.networks import Networks
 from registry.access.principals import ANONYMOUS, Principal, Proof
 from registry.access.signed_tokens import Statement, TokenSigner
+from registry.access.surroundings import Surroundings
 from registry.errors import CredentialsWrong
 
 if TYPE_CHECKING:  # it needs a library that only some servers need
     from registry.access.passwords import PasswordChecks
 
 SIGNED_LIFE = 300.0  # seconds for which a token of `/token` may be used
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What says who asks, and is not in the bytes of a request.
-
-    `address` is that of the client; `certificate` is the common name of its certificate, if it was
-    verified.
-    """
-
-    address: str | None = None
-    certificate: str = ""
 
 
 @dataclass(frozen=True, slots=True)

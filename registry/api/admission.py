@@ -6,10 +6,11 @@ from functools import partial
 from aiohttp import web
 
 from registry.access.challenges import Asked, Challenges
-from registry.access.control import AccessControl, Surroundings
+from registry.access.control import AccessControl
 from registry.access.credentials import parse_authorization
 from registry.access.principals import Principal
 from registry.access.rules import Rules
+from registry.access.surroundings import Surroundings
 from registry.api.middleware import Notes
 from registry.api.paths import Endpoint, PullRequest
 from registry.api.tags_and_referrers import MaySee

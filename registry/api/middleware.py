@@ -10,6 +10,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from registry.access.credentials import split_path
+from registry.access.surroundings import Surroundings
 from registry.api import errors
 from registry.api.access_log import CLIENT_CLOSED_REQUEST, SERVER_ERROR, AccessEntry, AccessLog
 from registry.api.headers import ORIGIN, add_common_headers
@@ -38,7 +39,7 @@ class Notes:
 
     `path_token` is the token in front of the path, which is not in `path`. With access.mode =
     "users", `user` is the name of who asks, `rule` the rule that has decided, and `is_same_caller`
-    says whether the same bytes, from this address, would still mean the same user.
+    says whether the same bytes, from such a client, would still mean the same user.
     """
 
     path: str
@@ -57,7 +58,7 @@ class Notes:
     path_token: str = field(default="", repr=False)
     user: str = ""
     rule: str = ""
-    is_same_caller: Callable[[str | None], bool] = is_anybody
+    is_same_caller: Callable[[Surroundings], bool] = is_anybody
 
     def begin(self, response: web.StreamResponse) -> SentBytes:
         """Note an answer that the handler is about to send; return the counter for its body."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from registry.access.surroundings import Surroundings
 from registry.api.access_log import AccessEntry, AccessLog, AnswerLog
 from registry.api.repeated_blobs import RepeatedBlobs, is_anybody
 from registry.api.response_heads import BEFORE_DATE, Date, write_head
@@ -32,7 +33,7 @@ class SentAnswer:
     entry: AccessEntry
     is_current: Callable[[str | None], bool] | None
     kept: KeptBlob | None = None
-    is_same_caller: Callable[[str | None], bool] = is_anybody
+    is_same_caller: Callable[[Surroundings], bool] = is_anybody
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ class _CachedResponse:
     """`head` has no `Date`, and no line ends after the headers.
 
     The rest is about this turn of the event loop: `answer` has all bytes; `repeated` has how many
-    seconds each answer has taken, by the address of the client.
+    seconds each answer has taken, by the client.
     """
 
     head: bytes
@@ -48,9 +49,9 @@ class _CachedResponse:
     sent: int
     log: AnswerLog
     is_current: Callable[[str | None], bool]
-    is_same_caller: Callable[[str | None], bool]
+    is_same_caller: Callable[[Surroundings], bool]
     answer: bytes = b""
-    repeated: dict[str | None, list[float]] = field(default_factory=dict)
+    repeated: dict[Surroundings, list[float]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return OVERHEAD + len(self.head) + len(self.body)
@@ -71,7 +72,7 @@ class ResponseCache:
         self._in_turn: list[_CachedResponse] = []  # what was sent in this turn of the loop
         self._date = Date()
 
-    def repeat(self, request: bytes, client: str | None) -> bytes:
+    def repeat(self, request: bytes, client: Surroundings) -> bytes:
         """Return and log the answer to these bytes, which have to be exactly one request.
 
         Returns no bytes if there is no answer, or if the answer is not current any more.
@@ -88,7 +89,7 @@ class ResponseCache:
             repeated.append(0.0)
             return cached.answer
         began = time.monotonic()
-        if not (cached.is_same_caller(client) and cached.is_current(client)):
+        if not (cached.is_same_caller(client) and cached.is_current(client.address)):
             self._remove(request)
             return b""
         if not cached.repeated:
@@ -107,7 +108,7 @@ class ResponseCache:
         in_turn, self._in_turn = self._in_turn, []
         for cached in in_turn:
             for client, seconds in cached.repeated.items():
-                cached.log.add(client, seconds, cached.sent)
+                cached.log.add(client.address, seconds, cached.sent)
             cached.answer = b""
             cached.repeated.clear()
 

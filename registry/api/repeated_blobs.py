@@ -17,6 +17,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from registry.access.surroundings import Surroundings
 from registry.api.access_log import AccessEntry, AccessLog, cut_path
 from registry.api.blob_answers import AnswerNotes, BlobAnswer
 from registry.api.response_heads import BEFORE_DATE, Date, write_head
@@ -33,8 +34,8 @@ _VALUE = "\0"  # stands in a head for a value that changes; no header may have t
 Wanted = tuple[bytes, bytes]  # the digits of a range: its first byte, and its last one, if given
 
 
-def is_anybody(_: str | None) -> bool:
-    """Whether an address may get an answer that was made for any address."""
+def is_anybody(_: Surroundings) -> bool:
+    """Whether a client may get an answer that was made for any client."""
     return True
 
 
@@ -44,7 +45,12 @@ class Client:
 
     transport: asyncio.Transport
     connection: socket.socket
-    address: str | None
+    surroundings: Surroundings
+
+    @property
+    def address(self) -> str | None:
+        """The address, if it is known."""
+        return self.surroundings.address
 
 
 @dataclass(slots=True)
@@ -59,7 +65,7 @@ class RepeatedBlob:
     kept: KeptBlob
     date: Date
     notes: AnswerNotes
-    is_same_caller: Callable[[str | None], bool]
+    is_same_caller: Callable[[Surroundings], bool]
 
     def begin(self, client: Client, wanted: Wanted | None) -> BlobAnswer | None:
         """Begin to send the blob, or the part of it that is `wanted`, if the blob is open.
@@ -67,7 +73,7 @@ class RepeatedBlob:
         Returns None if it is not, or if the client is another one; then `open` has to be called.
         """
         began = time.monotonic()
-        if not self.is_same_caller(client.address):
+        if not self.is_same_caller(client.surroundings):
             return None
         try:
             opened = self.kept.take()
@@ -82,7 +88,7 @@ class RepeatedBlob:
         or may not be sent to this client, or does not have that part, or is not one local file.
         """
         began = time.monotonic()
-        if not self.is_same_caller(client.address):
+        if not self.is_same_caller(client.surroundings):
             return None
         try:
             opened = await self.kept.open(keep=wanted is not None)
@@ -145,7 +151,7 @@ class RepeatedBlobs:
         response: web.StreamResponse,
         entry: AccessEntry,
         kept: KeptBlob,
-        is_same_caller: Callable[[str | None], bool] = is_anybody,
+        is_same_caller: Callable[[Surroundings], bool] = is_anybody,
     ) -> None:
         """Remember the answer to these bytes, if all of it was sent, and it was no other part."""
         key, wanted = _split(request)

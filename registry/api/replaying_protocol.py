@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
+from registry.access.surroundings import Surroundings
 from registry.api.blob_answers import BlobAnswer
 from registry.api.connection import ClientConnection, drop_unsent
 from registry.api.repeated_answers import ResponseCache, SentAnswer
@@ -73,7 +74,7 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self._has_tls = transport.get_extra_info("sslcontext") is not None
-        self._client = str(peer[0]) if isinstance(peer, tuple) else None
+        self._client = Surroundings(str(peer[0]) if isinstance(peer, tuple) else None)
         self._inner = self._make_inner()
         self._inner.connection_made(transport)
 
@@ -209,7 +210,7 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
     @property
     def client(self) -> str:
         """The address of the client; empty if it is not known."""
-        return self._client or ""
+        return self._client.address or ""
 
     @property
     def head_began(self) -> float | None:

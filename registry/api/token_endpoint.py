@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from registry.access.control import AccessControl, Surroundings
+from registry.access.control import AccessControl
 from registry.access.credentials import parse_authorization
 from registry.access.scopes import parse_scopes
+from registry.access.surroundings import Surroundings
 from registry.api.middleware import Notes
 from registry.errors import CredentialsWrong
 from registry.mirror.routing import RepositoryRequest, UpstreamTable

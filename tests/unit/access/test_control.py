@@ -1,4 +1,4 @@
-"""Laws of identification: what counts as a proof, when it ends, and what a repeated answer needs."""
+"""Laws of identification: what counts as a proof, and when it ends."""
 
 import json
 import os
@@ -8,12 +8,13 @@ import pytest
 
 from registry.access.accounts import Accounts, User, format_accounts, make_token
 from registry.access.accounts_file import POLL, LiveAccounts
-from registry.access.control import SIGNED_LIFE, AccessControl, Surroundings
+from registry.access.control import SIGNED_LIFE, AccessControl
 from registry.access.credentials import Bearer, Login
 from registry.access.networks import Networks
 from registry.access.passwords import PasswordChecks, hash_password
 from registry.access.principals import ANONYMOUS, Principal, Proof
 from registry.access.signed_tokens import TokenSigner
+from registry.access.surroundings import Surroundings
 from registry.errors import CredentialsWrong
 
 HERE = Surroundings("192.0.2.1")
