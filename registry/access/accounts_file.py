@@ -1,20 +1,16 @@
 """The file `accounts.json`: commands replace it, and every process notices that within a second."""
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from registry.access.accounts import Accounts, format_accounts, parse_accounts
+from registry.access.accounts import Accounts, parse_accounts
 from registry.errors import StoreError
 from registry.logs import get_logger
-from registry.store.file_locks import ExclusiveLocks
-from registry.store.files import translate_errors, write_durably
+from registry.store.files import translate_errors
 from registry.store.small_files import read_small_json
-from registry.tasks import in_thread
 
 POLL = 0.25  # seconds between two looks at the file
-ACCOUNTS = "accounts"  # the lock for changes
 
 _Mark = tuple[int, int, int] | None
 
@@ -33,39 +29,6 @@ def read_accounts(path: Path) -> Accounts:
         except ValueError as error:
             why = f"is damaged ({error}): put back a copy of it, or delete it and add all again"
             raise StoreError(str(path), why) from error
-
-
-class AccountsFile:
-    """The accounts, for commands that show or change them."""
-
-    def __init__(self, path: Path, locks: ExclusiveLocks) -> None:
-        self._path = path
-        self._locks = locks
-
-    def read(self) -> Accounts:
-        """Return the accounts.
-
-        Raises:
-            StoreError: as for `read_accounts`.
-        """
-        return read_accounts(self._path)
-
-    async def change(self, change: Callable[[Accounts], Accounts]) -> Accounts:
-        """Replace the accounts by what `change` makes of them, and return them.
-
-        Raises:
-            StoreError: the file is damaged, the disk refused, or another process has held the lock
-                for too long; then nothing was changed.
-        """
-        async with self._locks.hold(ACCOUNTS):
-            changed = change(self.read())
-            content = json.dumps(format_accounts(changed), indent=1).encode() + b"\n"
-            await in_thread(self._write, content)
-        return changed
-
-    def _write(self, content: bytes) -> None:
-        with translate_errors(self._path):
-            write_durably(self._path, content, is_secret=True)
 
 
 class LiveAccounts:

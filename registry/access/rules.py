@@ -1,10 +1,11 @@
 """What each identity may do: rules are read in order, and the first that matches decides. Pure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from registry.access.principals import Principal
+from registry.oci.registries import Registries
 from registry.oci.rule_patterns import RulePattern
 
 PULL = "pull"
@@ -28,6 +29,25 @@ class Rule:
     images: tuple[RulePattern, ...]
     is_allowed: bool
     actions: frozenset[str] = frozenset({PULL})
+
+    @classmethod
+    def parse(
+        cls,
+        name: str,
+        who: Iterable[str],
+        images: Iterable[str],
+        registries: Registries,
+        *,
+        is_allowed: bool,
+        actions: Iterable[str] = (PULL,),
+    ) -> "Rule":
+        """Make a rule of what the settings say.
+
+        Raises:
+            InvalidInput: one of `images` is no pattern.
+        """
+        patterns = tuple(RulePattern.parse(text, registries) for text in images)
+        return cls(name, frozenset(who), patterns, is_allowed, frozenset(actions))
 
     def matches(self, repository: str, tag: str | None, private_registry: str) -> bool:
         """Whether the rule says something about a tag, or about a repository if `tag` is None.

@@ -18,14 +18,16 @@
     │   └── RangeUnsatisfiable    byte range after the end of the content
     ├── Unknown                   name or digest that does not exist, here or upstream
     │   ├── NameUnknown           no such repository, or no such upstream
+    │   │   └── NameConcealed     what a client reads of a repository that it does not get
     │   ├── ImageUnknown          image that a command names, and that is not stored
     │   ├── ImageIncomplete       image that is not stored, or only in part
     │   ├── PatternUnmatched      name or glob of a command that matches no stored image
     │   ├── ManifestUnknown       no such tag or manifest in this repository
+    │   │   └── ManifestConcealed what a client reads of a manifest that it does not get
     │   ├── PlatformUnknown       the image has no manifest for this platform
     │   ├── BlobUnknown           no such blob in this repository
-    │   ├── ReferrersUnsupported  the upstream has no referrers API
-    │   └── *Concealed            manifest, blob or name of which a client learns nothing
+    │   │   └── BlobConcealed     what a client reads of a blob that it does not get
+    │   └── ReferrersUnsupported  the upstream has no referrers API
     ├── UpstreamError             upstream without a usable answer: the content may exist or not
     │   ├── UpstreamUnreachable   no connection, no answer in time, or 5xx
     │   │   └── TagUnconfirmed    only one endpoint says what a tag means, and two have to agree

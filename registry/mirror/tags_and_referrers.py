@@ -198,10 +198,7 @@ class TagsAndReferrers:
     def list_repositories(
         self, count: int, last: str | None, may_see: Callable[[str], bool]
     ) -> Page:
-        """Return a page of the repositories that have a manifest, as registry/name.
-
-        Those that the client may not see are left out.
-        """
+        """Return a page of the repositories with a manifest that the client may see."""
         seen: list[str] = []
         after = last or ""
         while len(seen) <= count:

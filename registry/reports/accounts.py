@@ -2,10 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from registry.access.accounts import Token, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +13,6 @@ class UserReport:
     has_password: bool
     made: float
 
-    @classmethod
-    def of(cls, user: "User") -> Self:
-        """Return the report of a user."""
-        return cls(user.name, tuple(sorted(user.groups)), bool(user.password), user.made)
-
 
 @dataclass(frozen=True, slots=True)
 class TokenReport:
@@ -32,12 +23,6 @@ class TokenReport:
     made: float
     expires: float
     has_expired: bool
-
-    @classmethod
-    def of(cls, token: "Token", now: float) -> Self:
-        """Return the report of a token."""
-        is_over = now >= token.expires
-        return cls(token.name, tuple(sorted(token.groups)), token.made, token.expires, is_over)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from registry.access.account_changes import AccountChanges
 from registry.access.accounts_file import LiveAccounts
 from registry.access.challenges import Challenges
 from registry.access.control import AccessControl
@@ -9,10 +10,9 @@ from registry.access.networks import Networks
 from registry.access.passwords import PasswordChecks
 from registry.access.rules import Rule, Rules
 from registry.access.signed_tokens import TokenSigner, open_key
-from registry.oci.rule_patterns import RulePattern
-from registry.settings.access import AccessRuleSettings
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
+from registry.store.file_locks import ExclusiveLocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,19 @@ def build_rules(settings: Settings) -> Rules:
     """Return the rules in the settings; registries with a password are private."""
     private = [name for name, upstream in settings.upstreams.items() if upstream.username]
     rules = [
-        _build_rule(f"access.rules[{number}]", each, settings)
+        Rule.parse(
+            f"access.rules[{number}]",
+            each.who,
+            each.allow or each.deny,
+            settings.registries,
+            is_allowed=bool(each.allow),
+            actions=each.actions,
+        )
         for number, each in enumerate(settings.access.rules, 1)
     ]
     return Rules(rules, private)
 
 
-def _build_rule(name: str, rule: AccessRuleSettings, settings: Settings) -> Rule:
-    registries = settings.registries
-    images = tuple(RulePattern.parse(text, registries) for text in rule.allow or rule.deny)
-    return Rule(name, frozenset(rule.who), images, bool(rule.allow), frozenset(rule.actions))
+def open_accounts(settings: Settings, locks: ExclusiveLocks) -> AccountChanges:
+    """Return what changes the accounts of a data folder; `locks` are those of the folder."""
+    return AccountChanges(DataFolder(settings.storage.path.absolute()).accounts, locks)

@@ -49,7 +49,6 @@ from registry.wiring.data_folder_checks import METRICS, check_data_folder, refus
 
 # Imported only where they are used: a server without them starts faster, and needs less memory.
 if TYPE_CHECKING:
-    from registry.access.accounts_file import AccountsFile
     from registry.bundle.load.importer import Importer
     from registry.bundle.write.plan import Planner
 
@@ -223,13 +222,6 @@ class ContentServices:
     def locks(self) -> ExclusiveLocks:
         """Locks between the processes on the data folder."""
         return ExclusiveLocks(self._handles.folder.locks)
-
-    @cached_property
-    def accounts(self) -> "AccountsFile":
-        """Users and tokens."""
-        from registry.access.accounts_file import AccountsFile  # noqa: PLC0415 - for commands
-
-        return AccountsFile(self._handles.folder.accounts, self.locks)
 
     @cached_property
     def _damaged(self) -> DamagedBlobs:

@@ -20,16 +20,18 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "catalog": "logs tasks oci errors",
         "upstream": "settings logs oci errors",
         "image_lists": "oci errors",
+        "access": "store logs tasks oci errors",
         "content": "store catalog settings metrics logs tasks oci errors",
         "bundle": "content store settings logs tasks oci errors",
         "mirror": "content image_lists upstream store catalog settings metrics logs tasks oci"
         " errors",
         "reports": "mirror bundle image_lists content upstream oci",
-        "api": "mirror metrics logs tasks oci errors",
+        "api": "access mirror metrics logs tasks oci errors",
         "console": "",
-        "wiring": "mirror bundle content upstream store catalog settings metrics tasks errors",
+        "wiring": "access mirror bundle content upstream store catalog settings metrics tasks"
+        " errors",
         "server": "wiring console api bundle store settings metrics logs tasks errors",
-        "cli": "server wiring reports bundle image_lists mirror content settings logs oci errors",
+        "cli": "server wiring access reports bundle image_lists mirror content settings logs oci errors",
         "__main__": "cli",
     }
 )
@@ -38,6 +40,7 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
 HOMES: Mapping[str, str] = MappingProxyType(
     {
         "aiofiles": "store",
+        "bcrypt": "access",
         "annotated_types": "settings",
         "anyio": "upstream",
         "cryptography": "bundle",

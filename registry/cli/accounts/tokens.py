@@ -3,11 +3,11 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli.accounts.users import Groups
+from registry.cli.accounts.users import Groups, advise, open_accounts
 from registry.cli.messages import MISUSED, fail
 from registry.cli.printing import Verbatim, print_report
 from registry.cli.session import Config, Json, Session, create_missing, operate
@@ -15,6 +15,9 @@ from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_age, format_moment
 from registry.reports.accounts import NewToken, TokenReport
 from registry.settings.values import Refusal, parse_duration
+
+if TYPE_CHECKING:
+    from registry.access.accounts import Token
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the token.")]
 _Expires = Annotated[
@@ -47,14 +50,11 @@ def add_token(
     """
 
     async def work(session: Session) -> bool:
-        from registry.access.accounts import check_name, make_token  # noqa: PLC0415
-
-        known = frozenset(map(check_name, groups or ()))
-        now = time.time()
-        token, text = make_token(check_name(name), known, now, now + _read_life(expires))
-        await session.content.accounts.change(lambda accounts: accounts.add_token(token))
-        report = NewToken(token.name, text, tuple(sorted(known)), token.expires)
+        life = _read_life(expires)
+        token, text = await open_accounts(session).add_token(name, groups or (), life)
+        report = NewToken(token.name, text, tuple(sorted(token.groups)), token.expires)
         print_report(report, _draw_new, as_json=as_json)
+        advise(session)
         return True
 
     operate(config, work, create_missing)
@@ -69,17 +69,16 @@ def _read_life(text: str | None) -> float:
     except Refusal as refusal:
         fail(f"--expires: {refusal}", MISUSED)
     if life <= 0:
-        fail("--expires: a token that has ended cannot be used", MISUSED)
+        fail("--expires: write a time such as 90d", MISUSED)
     return life
 
 
 def _draw_new(token: NewToken) -> Iterator[str]:
-    ends = "" if math.isinf(token.expires) else " until it expires"
-    yield f"made the token {token.name}, which is shown only now:"
+    yield f"made the token {token.name}; it is shown only now:"
     yield Verbatim(f"  {token.token}")
-    yield f"Whoever has it may pull what the rules allow {token.name}{ends}. Use it as"
-    yield Verbatim(f"  https://MIRROR/t/{token.token}/     in registry-mirrors of dockerd")
-    yield Verbatim(f"  password of the user {token.name}     with podman, skopeo or docker login")
+    yield "in registry-mirrors of dockerd:"
+    yield Verbatim(f"  https://MIRROR/t/{token.token}/")
+    yield f"with podman, skopeo or docker: log in as {token.name}, with the token as password"
 
 
 def remove_token(name: _Name, config: Config = None, as_json: Json = False) -> None:
@@ -89,10 +88,8 @@ def remove_token(name: _Name, config: Config = None, as_json: Json = False) -> N
     """
 
     async def work(session: Session) -> bool:
-        file = session.content.accounts
-        report = TokenReport.of(file.read().get_token(name), time.time())
-        await file.change(lambda accounts: accounts.remove_token(name))
-        print_report(report, _draw_removed, as_json=as_json)
+        token = await open_accounts(session).remove_token(name)
+        print_report(_describe(token), _draw_removed, as_json=as_json)
         return True
 
     operate(config, work)
@@ -109,9 +106,8 @@ def list_tokens(config: Config = None, as_json: Json = False) -> None:
     """
 
     async def work(session: Session) -> bool:
-        tokens = session.content.accounts.read().tokens.values()
-        now = time.time()
-        reports = [TokenReport.of(each, now) for each in sorted(tokens, key=lambda t: t.name)]
+        tokens = open_accounts(session).read().tokens.values()
+        reports = [_describe(each) for each in sorted(tokens, key=lambda token: token.name)]
         print_report(reports, _draw_tokens, as_json=as_json)
         return True
 
@@ -120,19 +116,22 @@ def list_tokens(config: Config = None, as_json: Json = False) -> None:
 
 def _draw_tokens(tokens: Sequence[TokenReport]) -> Iterator[str | Table]:
     if not tokens:
-        yield "no tokens; add one: entrepot tokens add NAME"
+        yield "no tokens; to add one: entrepot tokens add NAME"
         return
     table = make_table("token", "groups", "added", "expires")
     for token in tokens:
-        table.add_row(
-            token.name, " ".join(token.groups) or "-", format_age(token.made), _format_end(token)
-        )
+        groups = " ".join(token.groups) or "-"
+        table.add_row(token.name, groups, format_age(token.made), _format_end(token))
     yield table
 
 
 def _format_end(token: TokenReport) -> str:
     if token.has_expired:
         return f"expired {format_age(token.expires)}"
-    if math.isinf(token.expires):
-        return "never"
-    return format_moment(token.expires)
+    return "never" if math.isinf(token.expires) else format_moment(token.expires)
+
+
+def _describe(token: "Token") -> TokenReport:
+    is_over = time.time() >= token.expires
+    groups = tuple(sorted(token.groups))
+    return TokenReport(token.name, groups, token.made, token.expires, is_over)

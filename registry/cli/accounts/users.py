@@ -1,10 +1,8 @@
 """`entrepot users`: who may log in with a password."""
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +12,10 @@ from registry.cli.session import Config, Json, Session, create_missing, operate
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_age
 from registry.reports.accounts import UserReport
+
+if TYPE_CHECKING:
+    from registry.access.account_changes import AccountChanges
+    from registry.access.accounts import User
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the user.")]
 Groups = Annotated[
@@ -42,6 +44,13 @@ def build_users_app() -> typer.Typer:
     return app
 
 
+def open_accounts(session: Session) -> "AccountChanges":
+    """Return what changes the accounts of the data folder."""
+    from registry.wiring.access import open_accounts  # noqa: PLC0415
+
+    return open_accounts(session.settings, session.content.locks)
+
+
 def add_user(
     name: _Name,
     groups: Groups = None,
@@ -51,20 +60,16 @@ def add_user(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Add a user. The password is asked for, and counts within a second.
+    """Add a user, whose password is asked for. It counts within a second.
 
     Example: entrepot users add alice --group dev
     """
 
     async def work(session: Session) -> bool:
-        from registry.access.accounts import User, check_name  # noqa: PLC0415
-
-        known = frozenset(map(check_name, groups or ()))
-        password = "" if no_password else _read_hash(from_stdin=password_stdin)
-        user = User(check_name(name), password, known, time.time())
-        await session.content.accounts.change(lambda accounts: accounts.add_user(user))
-        print_report(UserReport.of(user), _draw_added, as_json=as_json)
-        _advise(session)
+        password = None if no_password else _read_password(from_stdin=password_stdin)
+        user = await open_accounts(session).add_user(name, password, groups or ())
+        print_report(_describe(user), _draw_added, as_json=as_json)
+        advise(session)
         return True
 
     operate(config, work, create_missing)
@@ -74,8 +79,8 @@ def _draw_added(user: UserReport) -> Iterator[str]:
     yield f"added the user {user.name}"
 
 
-def _advise(session: Session) -> None:
-    """Say what else is needed."""
+def advise(session: Session) -> None:
+    """Say on stderr what is missing, so that accounts have an effect."""
     access = session.settings.access
     if access.mode == "open":
         warn('access.mode is "open", so everybody may pull: write mode = "users" in [access]')
@@ -89,17 +94,17 @@ def change_password(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Change the password of a user. Whoever is logged in has to log in again.
+    """Change the password of a user, who has to log in again within a second.
 
     Example: entrepot users passwd alice
     """
 
     async def work(session: Session) -> bool:
-        file = session.content.accounts
-        user = file.read().get_user(name)
-        changed = replace(user, password=_read_hash(from_stdin=password_stdin))
-        await file.change(lambda accounts: accounts.replace_user(changed))
-        print_report(UserReport.of(changed), _draw_changed, as_json=as_json)
+        accounts = open_accounts(session)
+        accounts.read().get_user(name)  # before the password is asked for
+        password = _read_password(from_stdin=password_stdin)
+        user = await accounts.set_password(name, password)
+        print_report(_describe(user), _draw_changed, as_json=as_json)
         return True
 
     operate(config, work)
@@ -109,16 +114,13 @@ def _draw_changed(user: UserReport) -> Iterator[str]:
     yield f"changed the password of {user.name}"
 
 
-def _read_hash(*, from_stdin: bool) -> str:
-    """Read a password, and return what is stored of it."""
-    from registry.access.passwords import hash_password  # noqa: PLC0415
-
+def _read_password(*, from_stdin: bool) -> str:
     if from_stdin:
-        return hash_password(sys.stdin.readline(_LONGEST).rstrip("\r\n"))
+        return sys.stdin.readline(_LONGEST).rstrip("\r\n")
     if not sys.stdin.isatty():
         fail("no terminal to ask for the password: use --password-stdin", MISUSED)
     text: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    return hash_password(text)
+    return text
 
 
 def remove_user(name: _Name, config: Config = None, as_json: Json = False) -> None:
@@ -128,10 +130,8 @@ def remove_user(name: _Name, config: Config = None, as_json: Json = False) -> No
     """
 
     async def work(session: Session) -> bool:
-        file = session.content.accounts
-        user = file.read().get_user(name)
-        await file.change(lambda accounts: accounts.remove_user(name))
-        print_report(UserReport.of(user), _draw_removed, as_json=as_json)
+        user = await open_accounts(session).remove_user(name)
+        print_report(_describe(user), _draw_removed, as_json=as_json)
         return True
 
     operate(config, work)
@@ -148,8 +148,8 @@ def list_users(config: Config = None, as_json: Json = False) -> None:
     """
 
     async def work(session: Session) -> bool:
-        users = session.content.accounts.read().users
-        reports = [UserReport.of(each) for _, each in sorted(users.items())]
+        users = open_accounts(session).read().users
+        reports = [_describe(each) for _, each in sorted(users.items())]
         print_report(reports, _draw_users, as_json=as_json)
         return True
 
@@ -158,10 +158,14 @@ def list_users(config: Config = None, as_json: Json = False) -> None:
 
 def _draw_users(users: Sequence[UserReport]) -> Iterator[str | Table]:
     if not users:
-        yield "no users; add one: entrepot users add NAME"
+        yield "no users; to add one: entrepot users add NAME"
         return
     table = make_table("user", "groups", "logs in by", "added")
     for user in users:
         how = "password" if user.has_password else "certificate"
         table.add_row(user.name, " ".join(user.groups) or "-", how, format_age(user.made))
     yield table
+
+
+def _describe(user: "User") -> UserReport:
+    return UserReport(user.name, tuple(sorted(user.groups)), bool(user.password), user.made)
