@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from types import MappingProxyType
 
 LIKENESS = 0.7  # at least, of 1: `image` is like `images`, and `nginx` is like no command
-MOST = 3  # commands that are suggested
+MOST = 4  # commands that are suggested
 # What other programs call our commands.
 _SYNONYMS = MappingProxyType(
     {

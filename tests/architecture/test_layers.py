@@ -31,7 +31,8 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "wiring": "access mirror bundle content upstream store catalog settings metrics tasks"
         " errors",
         "server": "wiring console api bundle store settings metrics logs tasks errors",
-        "cli": "server wiring access reports bundle image_lists mirror content settings logs oci errors",
+        "cli": "server wiring access reports bundle image_lists mirror content settings logs oci"
+        " errors",
         "__main__": "cli",
     }
 )

@@ -92,9 +92,10 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "The log has the same facts.": "integration/test_pull_base.py::test_the_address_of_a_client_is_that_of_its_connection",
         "If clients come through a proxy, the recorded address is the proxy's.": "integration/test_pull_base.py::test_the_address_of_a_client_is_that_of_its_connection",
         # Private images
-        "If you configure credentials, every client that reaches the mirror can pull every image that these credentials can see.": "integration/test_upstream_credentials.py::test_a_private_repository_is_pulled_with_credentials",
-        'This version has no access control per user: `access.mode = "users"` is refused, not ignored.': "unit/settings/test_errors.py::test_bad_value_names_its_key_and_cure",
-        "Restrict who can reach `server.listen`.": ADVICE,
+        'With `access.mode = "open"`, every client that reaches the mirror can pull every image that your configured credentials can see: restrict who can reach `server.listen`.': ADVICE,
+        'With `"users"`, rules decide who may pull what, before anything is looked up, and a registry with a username is closed to whoever no rule names it for ([access](access.md), [record 0040](decisions/0040-users-tokens-and-rules.md)).': "integration/test_access.py::test_every_endpoint_asks_the_rules unit/access/test_rules.py::test_a_rule_for_everything_does_not_open_a_private_registry",
+        "What somebody may not pull is answered like what does not exist.": "integration/test_access.py::test_every_endpoint_asks_the_rules",
+        "Passwords are stored as bcrypt and tokens as SHA-256, in `accounts.json`; nothing of them is logged.": "unit/access/test_accounts.py::test_the_secret_of_a_token_is_not_stored integration/test_access.py::test_secrets_are_not_logged",
         "The mirror does not serve a blob of one repository under the name of another repository.": "integration/test_pull_blobs.py::test_bytes_are_shared_and_permission_is_not",
         "Bytes that only an upstream with a user name has delivered are not used for any other upstream that merely names their digest, in a manifest or in an index.": "unit/mirror/test_deliveries.py::test_a_digest_alone_opens_nothing unit/mirror/test_revalidation.py::test_a_private_manifest_is_not_for_who_names_its_digest integration/test_trust_domains.py::test_a_private_manifest_is_not_for_who_names_its_digest unit/settings/test_trust_domains.py::test_each_login_is_a_domain_of_its_own",
         "That one has to send some of them first, from a random place or, without ranges, the first MiB; until then, the answer is the same as if they were not stored.": "unit/mirror/test_deliveries.py::test_a_part_anywhere_is_compared unit/mirror/test_deliveries.py::test_without_ranges_the_first_part_is_not_enough integration/test_trust_domains.py::test_naming_a_private_digest_is_answered_as_if_it_was_not_here",
@@ -102,7 +103,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "If no manifest refers to a blob, the upstream is asked whether the repository has it, and again after a day; while it does not answer, its former answer counts ([record 0030](decisions/0030-whose-bytes-they-are.md)).": "unit/mirror/test_grants.py::test_a_grant_counts_for_a_day unit/mirror/test_grants.py::test_a_refusal_ends_a_grant unit/mirror/test_grants.py::test_an_outage_ends_no_grant",
         # Clients' secrets
         "If a mirror asked dockerd to log in, dockerd would send its user's password for Docker Hub.": ADVICE,
-        "This mirror never asks.": "integration/test_pull_base.py::test_no_answer_ever_challenges",
+        "This mirror asks only clients that have named one of `access.login_hosts`, with nothing before `/v2/` and without `ns`.": "integration/test_pull_base.py::test_no_answer_ever_challenges integration/test_access.py::test_a_mirror_never_challenges",
         "It never passes on what clients send (`Authorization`, cookies), except for the names of mirrors in `Via`, and no log and no answer quotes any part of it, also if the request is malformed.": "architecture/test_security_page.py::test_few_headers_of_clients_are_read unit/upstream/test_via.py::test_names_are_passed_on integration/test_secrets.py::test_passwords_are_ignored integration/test_secrets.py::test_bytes_that_are_no_request_are_not_quoted",
         "Headers of up to 64 KiB are ignored; a larger one is refused with 400.": "integration/test_secrets.py::test_passwords_are_ignored",
         # Hostile upstreams

@@ -251,7 +251,12 @@ def test_unusable_server_certificates(
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ('[access]\nmode = "users"\n', ["access.mode", "users", 'mode = "open"']),
+        ('[access]\nmode = "closed"\n', ["access.mode", "'open' or 'users'"]),
+        (
+            '[[access.rules]]\nwho = ["bob"]\nallow = ["nginx"]\n',
+            ["access.rules", "nginx", "does not begin with a registry"],
+        ),
+        ('[[access.rules]]\nwho = ["bob"]\n', ["access.rules", "allow", "deny"]),
         ('[tags]\nfresh = "1s"\n', ["tags.fresh", "did you mean tags.fresh_for?"]),
         ('[upstreams."ghcr.io"]\nprxy = ""\n', ['upstreams."ghcr.io".prxy', "proxy"]),
         (

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from registry.access.surroundings import Surroundings
 from registry.api.access_log import AccessEntry, AccessLog
 from registry.api.repeated_answers import MAX_BODY, MAX_REQUEST, OVERHEAD, ResponseCache, SentAnswer
 from registry.metrics.process_metrics import Metrics
@@ -26,7 +27,7 @@ async def test_a_head_has_no_body() -> None:
     """The answer to a HEAD ends with its headers."""
     cache = make()
     cache.remember(b"x", answer(method="HEAD"))
-    assert cache.repeat(b"x", None).endswith(b"\r\n\r\n")
+    assert cache.repeat(b"x", Surroundings()).endswith(b"\r\n\r\n")
 
 
 async def test_the_date_is_new() -> None:
@@ -35,7 +36,7 @@ async def test_the_date_is_new() -> None:
     cache.remember(b"x", answer())
     for second in (86_400, 172_800):
         with patch.object(time, "time", return_value=second + 0.5):
-            repeated = cache.repeat(b"x", None)
+            repeated = cache.repeat(b"x", Surroundings())
         day = "Fri, 02" if second == 86_400 else "Sat, 03"
         assert f"Date: {day} Jan 1970 00:00:00 GMT\r\n".encode() in repeated
         await asyncio.sleep(0)  # all answers of one turn of the loop have the same date
@@ -47,10 +48,10 @@ async def test_the_cache_is_bounded() -> None:
     for number in range(1000):
         cache.remember(b"x", answer(b"y" * 1000))
         cache.remember(b"%d" % number, answer(b"y" * 1000))
-    known = [number for number in range(1000) if cache.repeat(b"%d" % number, None)]
+    known = [number for number in range(1000) if cache.repeat(b"%d" % number, Surroundings())]
     assert 8 <= len(known) <= 10
     assert known[-1] == 999
-    assert cache.repeat(b"x", None)
+    assert cache.repeat(b"x", Surroundings())
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ async def test_some_answers_are_not_remembered(request_: bytes, given: SentAnswe
     """Long requests, and large, streamed, or changing answers are not remembered."""
     cache = make()
     cache.remember(request_, given)
-    assert cache.repeat(request_, None) == b""
+    assert cache.repeat(request_, Surroundings()) == b""
 
 
 async def test_not_modified_is_repeated() -> None:
@@ -74,7 +75,7 @@ async def test_not_modified_is_repeated() -> None:
     cache = make()
     answered = SentAnswer(web.Response(status=304), answer().entry, lambda _: True)
     cache.remember(b"x", answered)
-    assert cache.repeat(b"x", None).startswith(b"HTTP/1.1 304 Not Modified\r\n")
+    assert cache.repeat(b"x", Surroundings()).startswith(b"HTTP/1.1 304 Not Modified\r\n")
 
 
 async def test_one_look_is_enough_for_a_turn() -> None:
@@ -86,7 +87,7 @@ async def test_one_look_is_enough_for_a_turn() -> None:
     cache.remember(b"x", SentAnswer(first.response, first.entry, lambda who: not asked.append(who)))
     with capture_logs() as lines:
         for client in ("192.0.2.1", "192.0.2.2", "192.0.2.1"):
-            assert cache.repeat(b"x", client)
+            assert cache.repeat(b"x", Surroundings(client))
         await asyncio.sleep(0)
     assert asked == ["192.0.2.1", "192.0.2.2"]
     assert [line["client"] for line in lines] == ["192.0.2.1", "192.0.2.1", "192.0.2.2"]
@@ -94,7 +95,7 @@ async def test_one_look_is_enough_for_a_turn() -> None:
     assert metrics.registry.get_sample_value("entrepot_requests_total", labels) == 3
     sent = metrics.registry.get_sample_value("entrepot_sent_bytes_total", {"origin": "hit"})
     assert sent == 3 * len(b"body")
-    assert cache.repeat(b"x", "192.0.2.1")
+    assert cache.repeat(b"x", Surroundings("192.0.2.1"))
     assert len(asked) == 3
 
 
@@ -103,5 +104,5 @@ async def test_what_is_current_for_one_client_is_not_for_another() -> None:
     cache = make()
     first = answer()
     cache.remember(b"x", SentAnswer(first.response, first.entry, lambda who: who == "a"))
-    assert cache.repeat(b"x", "a")
-    assert not cache.repeat(b"x", "b")
+    assert cache.repeat(b"x", Surroundings("a"))
+    assert not cache.repeat(b"x", Surroundings("b"))
