@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Network = IPv4Network | IPv6Network
 REMEMBERED = 4096  # addresses
@@ -27,12 +27,22 @@ class Networks:
         return self._find(address)
 
     def _look_up(self, address: str) -> frozenset[str]:
-        try:
-            found = ip_address(address.partition("%")[0])
-        except ValueError:
+        found = parse_address(address)
+        if found is None:
             return frozenset()
-        if isinstance(found, IPv6Address) and found.ipv4_mapped:  # on a socket for both
-            found = found.ipv4_mapped
         return frozenset(
             name for name, networks in self._groups.items() if any(found in net for net in networks)
         )
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the address in a text; None if it is none.
+
+    IPv4 on a socket for both is IPv4, and the zone of a link-local address is left out.
+    """
+    try:
+        found = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return mapped or found

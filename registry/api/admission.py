@@ -6,11 +6,12 @@ from functools import partial
 from aiohttp import web
 
 from registry.access.challenges import Asked, Challenges
-from registry.access.control import AccessControl
+from registry.access.control import AccessControl, Stamp
 from registry.access.credentials import parse_authorization
 from registry.access.principals import Principal
 from registry.access.rules import Rules
 from registry.access.surroundings import Surroundings
+from registry.api.forwarding import FindCaller
 from registry.api.middleware import Notes
 from registry.api.paths import Endpoint, PullRequest
 from registry.api.tags_and_referrers import MaySee
@@ -63,7 +64,7 @@ class Admission:
             TooManyLogins: too many passwords are to be checked.
         """
         has_path = bool(notes.path_token or wanted.prefix)
-        asked = Asked(notes.host, has_path=has_path, namespace=notes.ns, has_tls=request.secure)
+        asked = Asked(notes.host, has_path=has_path, namespace=notes.ns, has_tls=notes.has_tls)
         may_ask = self._challenges.may_ask(asked)
         try:
             admitted = await self._identify(request, notes)
@@ -77,13 +78,20 @@ class Admission:
         return admitted
 
     async def _identify(self, request: web.BaseRequest, notes: Notes) -> Admitted:
-        surroundings = Surroundings(request.remote)
+        surroundings = Surroundings(notes.client)
         credentials = parse_authorization(request.headers.getall("Authorization", ()))
         principal = await self._control.identify(credentials, notes.path_token, surroundings)
         notes.user = principal.name
         stamp = self._control.stamp(principal, surroundings)
-        notes.is_same_caller = partial(self._control.is_valid, stamp)
+        notes.find_caller = partial(self._find_caller, stamp, notes.find_caller)
         return Admitted(principal, partial(self._may_see, principal))
+
+    def _find_caller(
+        self, stamp: Stamp, find: FindCaller, connection: Surroundings
+    ) -> Surroundings | None:
+        """Return the client if the same bytes still mean the same user; `find` knows proxies."""
+        client = find(connection)
+        return client if client and self._control.is_valid(stamp, client) else None
 
     def _find_refusal(
         self, principal: Principal, notes: Notes, wanted: PullRequest

@@ -31,14 +31,14 @@ async def answer_blob(
     conditions = request.headers.getall("If-None-Match", ())
     if conditions and names_digest(conditions, digest):
         # This raises if the repository does not have it.
-        await blobs.stat(repository, digest, request.remote)
+        await blobs.stat(repository, digest, notes.client)
         return web.Response(status=304, headers=_headers(digest, blobs.stored))
     if request.method == "HEAD":
         origin = blobs.stored if await blobs.is_here(repository, digest) else CacheStatus.MISS
         response = web.StreamResponse(headers=_headers(digest, origin))
-        response.content_length = await blobs.stat(repository, digest, request.remote)
+        response.content_length = await blobs.stat(repository, digest, notes.client)
         return response
-    with closing(await blobs.get(repository, digest, request.remote)) as blob:
+    with closing(await blobs.get(repository, digest, notes.client)) as blob:
         response = web.StreamResponse(headers=_headers(digest, blob.origin))
         pieces = _lay_out(request, response, digest, blob)
         if isinstance(blob, DownloadingBlob) and blob.is_passed_through:

@@ -23,7 +23,7 @@ async def answer_manifest(
     reference: Reference,
 ) -> web.Response:
     """Answer a manifest; a HEAD gets the same headers without the body."""
-    served = await manifests.get(repository, reference, request.remote)
+    served = await manifests.get(repository, reference, notes.client)
     manifest = served.manifest
     if served.origin.is_stored and not served.warning:
         notes.is_current = partial(manifests.is_fresh, repository, reference, manifest.digest)

@@ -10,13 +10,13 @@ from http import HTTPStatus
 from aiohttp import web
 
 from registry.access.credentials import split_path
-from registry.access.surroundings import Surroundings
+from registry.access.proxies import NOBODY, TrustedProxies
 from registry.api import errors
 from registry.api.access_log import CLIENT_CLOSED_REQUEST, SERVER_ERROR, AccessEntry, AccessLog
+from registry.api.forwarding import FindCaller, read_forwarding, use_connection
 from registry.api.headers import ORIGIN, add_common_headers
 from registry.api.paths import split_target
 from registry.api.repeated_answers import SentAnswer
-from registry.api.repeated_blobs import is_anybody
 from registry.api.replaying_protocol import ReplayingProtocol
 from registry.api.sendfile import SentBytes
 from registry.errors import EntrepotError
@@ -37,9 +37,11 @@ class Notes:
     same answer at that moment. It is None if the handler cannot know that. `kept` opens the
     stored blob that was sent, or of which a part was sent, for the same request again.
 
+    `client` is the address of the client, `has_tls` says whether the client has used TLS, and
+    `find_caller` whose request the same bytes would be on another connection.
+
     `path_token` is the token in front of the path, which is not in `path`. With access.mode =
-    "users", `user` is the name of who asks, `rule` the rule that has decided, and `is_same_caller`
-    says whether the same bytes, from such a client, would still mean the same user.
+    "users", `user` is the name of who asks, and `rule` the rule that has decided.
     """
 
     path: str
@@ -55,10 +57,12 @@ class Notes:
     has_client_left: bool = False
     is_current: Callable[[str | None], bool] | None = None
     kept: KeptBlob | None = None
+    client: str | None = None
+    has_tls: bool = False
+    find_caller: FindCaller = use_connection
     path_token: str = field(default="", repr=False)
     user: str = ""
     rule: str = ""
-    is_same_caller: Callable[[Surroundings], bool] = is_anybody
 
     def begin(self, response: web.StreamResponse) -> SentBytes:
         """Note an answer that the handler is about to send; return the counter for its body."""
@@ -74,9 +78,13 @@ Handler = Callable[[web.BaseRequest, Notes], Awaitable[web.StreamResponse]]
 class Middleware:
     """Calls `handler` for each request, renders its errors, and logs each answer once."""
 
-    def __init__(self, access_log: AccessLog, handler: Handler) -> None:
+    def __init__(
+        self, access_log: AccessLog, handler: Handler, proxies: TrustedProxies = NOBODY
+    ) -> None:
+        """Of `proxies`, it is believed what they say of their clients."""
         self._access_log = access_log
         self._handler = handler
+        self._proxies = proxies
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -85,6 +93,9 @@ class Middleware:
         token, path = split_path(path)
         ns = request.query.get("ns", "") if query else ""
         notes = Notes(path, ns, host, self._access_log.count_sent, path_token=token)
+        notes.client, notes.has_tls = request.remote, request.secure
+        if self._proxies:
+            self._find_origin(request, notes)
         began = time.monotonic()
         response: web.StreamResponse | None = None
         status = SERVER_ERROR
@@ -106,13 +117,23 @@ class Middleware:
         finally:
             begun = notes.begun if response is None else response
             entry = _describe(request, notes, begun, status)
-            self._access_log.write(entry, request.remote, time.monotonic() - began)
+            self._access_log.write(entry, notes.client, time.monotonic() - began)
         if not response.prepared:
             add_common_headers(response.headers, notes.namespace)
-        is_same = notes.is_same_caller
-        answer = SentAnswer(response, entry, notes.is_current, notes.kept, is_same)
+        answer = SentAnswer(response, entry, notes.is_current, notes.kept, notes.find_caller)
         _report_when_sent(request, answer)
         return response
+
+    def _find_origin(self, request: web.BaseRequest, notes: Notes) -> None:
+        """Note what trusted proxies say of the client."""
+        headers = read_forwarding(request)
+        if headers is None:
+            return
+        origin = headers.find_origin(self._proxies, request.remote)
+        notes.client = origin.address
+        notes.has_tls = origin.scheme == "https" if origin.scheme else notes.has_tls
+        notes.host = origin.host or notes.host
+        notes.find_caller = partial(headers.find_client, self._proxies)
 
 
 def _describe(

@@ -14,7 +14,8 @@ from aiohttp import web
 
 from registry.access.surroundings import Surroundings
 from registry.api.access_log import AccessEntry, AccessLog, AnswerLog
-from registry.api.repeated_blobs import RepeatedBlobs, is_anybody
+from registry.api.forwarding import FindCaller, use_connection
+from registry.api.repeated_blobs import RepeatedBlobs
 from registry.api.response_heads import BEFORE_DATE, Date, write_head
 from registry.mirror.kept_blobs import KeptBlob
 
@@ -33,7 +34,15 @@ class SentAnswer:
     entry: AccessEntry
     is_current: Callable[[str | None], bool] | None
     kept: KeptBlob | None = None
-    is_same_caller: Callable[[Surroundings], bool] = is_anybody
+    find_caller: FindCaller = use_connection
+
+
+@dataclass(slots=True)
+class _Repeats:
+    """The address of a client, and how many seconds each answer to it has taken in this turn."""
+
+    client: str | None
+    seconds: list[float]
 
 
 @dataclass(slots=True)
@@ -41,7 +50,7 @@ class _CachedResponse:
     """`head` has no `Date`, and no line ends after the headers.
 
     The rest is about this turn of the event loop: `answer` has all bytes; `repeated` has how many
-    seconds each answer has taken, by the client.
+    seconds each answer has taken, by the connection.
     """
 
     head: bytes
@@ -49,9 +58,9 @@ class _CachedResponse:
     sent: int
     log: AnswerLog
     is_current: Callable[[str | None], bool]
-    is_same_caller: Callable[[Surroundings], bool]
+    find_caller: FindCaller
     answer: bytes = b""
-    repeated: dict[Surroundings, list[float]] = field(default_factory=dict)
+    repeated: dict[Surroundings, _Repeats] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return OVERHEAD + len(self.head) + len(self.body)
@@ -72,7 +81,7 @@ class ResponseCache:
         self._in_turn: list[_CachedResponse] = []  # what was sent in this turn of the loop
         self._date = Date()
 
-    def repeat(self, request: bytes, client: Surroundings) -> bytes:
+    def repeat(self, request: bytes, connection: Surroundings) -> bytes:
         """Return and log the answer to these bytes, which have to be exactly one request.
 
         Returns no bytes if there is no answer, or if the answer is not current any more.
@@ -84,17 +93,18 @@ class ResponseCache:
         cached = self._responses.get(request)
         if cached is None:
             return b""
-        repeated = cached.repeated.get(client)
+        repeated = cached.repeated.get(connection)
         if repeated is not None:
-            repeated.append(0.0)
+            repeated.seconds.append(0.0)
             return cached.answer
         began = time.monotonic()
-        if not (cached.is_same_caller(client) and cached.is_current(client.address)):
+        caller = cached.find_caller(connection)
+        if caller is None or not cached.is_current(caller.address):
             self._remove(request)
             return b""
         if not cached.repeated:
             self._begin_turn(cached)
-        cached.repeated[client] = [time.monotonic() - began]
+        cached.repeated[connection] = _Repeats(caller.address, [time.monotonic() - began])
         return cached.answer
 
     def _begin_turn(self, cached: _CachedResponse) -> None:
@@ -107,8 +117,8 @@ class ResponseCache:
     def _end_turn(self) -> None:
         in_turn, self._in_turn = self._in_turn, []
         for cached in in_turn:
-            for client, seconds in cached.repeated.items():
-                cached.log.add(client.address, seconds, cached.sent)
+            for each in cached.repeated.values():
+                cached.log.add(each.client, each.seconds, cached.sent)
             cached.answer = b""
             cached.repeated.clear()
 
@@ -118,7 +128,7 @@ class ResponseCache:
         if len(request) > MAX_REQUEST:
             return
         if answer.kept is not None:
-            self.blobs.remember(request, response, answer.entry, answer.kept, answer.is_same_caller)
+            self.blobs.remember(request, response, answer.entry, answer.kept, answer.find_caller)
         if answer.is_current is None or not isinstance(response, web.Response):
             return
         has_body = answer.entry.method == "GET" and response.status != NOT_MODIFIED
@@ -133,7 +143,7 @@ class ResponseCache:
             answer.entry.sent,
             log,
             answer.is_current,
-            answer.is_same_caller,
+            answer.find_caller,
         )
         self._responses[request] = cached
         self._used += len(request) + len(cached)

@@ -10,8 +10,7 @@ import re
 import socket
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 
@@ -20,6 +19,7 @@ from aiohttp import web
 from registry.access.surroundings import Surroundings
 from registry.api.access_log import AccessEntry, AccessLog, cut_path
 from registry.api.blob_answers import AnswerNotes, BlobAnswer
+from registry.api.forwarding import FindCaller, use_connection
 from registry.api.response_heads import BEFORE_DATE, Date, write_head
 from registry.api.socket_writing import Unwritten
 from registry.errors import EntrepotError
@@ -32,11 +32,6 @@ _RANGE = re.compile(rb"\r\nRange: ?bytes=([0-9]{1,19})-([0-9]{0,19})\r\n", re.IG
 _VALUE = "\0"  # stands in a head for a value that changes; no header may have this character
 
 Wanted = tuple[bytes, bytes]  # the digits of a range: its first byte, and its last one, if given
-
-
-def is_anybody(_: Surroundings) -> bool:
-    """Whether a client may get an answer that was made for any client."""
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +60,7 @@ class RepeatedBlob:
     kept: KeptBlob
     date: Date
     notes: AnswerNotes
-    is_same_caller: Callable[[Surroundings], bool]
+    find_caller: FindCaller
 
     def begin(self, client: Client, wanted: Wanted | None) -> BlobAnswer | None:
         """Begin to send the blob, or the part of it that is `wanted`, if the blob is open.
@@ -73,12 +68,14 @@ class RepeatedBlob:
         Returns None if it is not, or if the client is another one; then `open` has to be called.
         """
         began = time.monotonic()
-        if not self.is_same_caller(client.surroundings):
+        caller = self.find_caller(client.surroundings)
+        if caller is None:
             return None
         try:
             opened = self.kept.take()
         except EntrepotError:
             return None
+        client = replace(client, surroundings=caller)
         return None if opened is None else self._begin(client, wanted, opened, began)
 
     async def open(self, client: Client, wanted: Wanted | None) -> BlobAnswer | None:
@@ -88,12 +85,14 @@ class RepeatedBlob:
         or may not be sent to this client, or does not have that part, or is not one local file.
         """
         began = time.monotonic()
-        if not self.is_same_caller(client.surroundings):
+        caller = self.find_caller(client.surroundings)
+        if caller is None:
             return None
         try:
             opened = await self.kept.open(keep=wanted is not None)
         except EntrepotError:
             return None
+        client = replace(client, surroundings=caller)
         return None if opened is None else self._begin(client, wanted, opened, began)
 
     def _begin(
@@ -151,7 +150,7 @@ class RepeatedBlobs:
         response: web.StreamResponse,
         entry: AccessEntry,
         kept: KeptBlob,
-        is_same_caller: Callable[[Surroundings], bool] = is_anybody,
+        find_caller: FindCaller = use_connection,
     ) -> None:
         """Remember the answer to these bytes, if all of it was sent, and it was no other part."""
         key, wanted = _split(request)
@@ -163,7 +162,7 @@ class RepeatedBlobs:
         path, repository = cut_path(entry.path), entry.repository
         note_begin = partial(self._log.debug, "request began", repository=repository, path=path)
         notes = AnswerNotes(self._access_log, entry, note_begin)
-        self._blobs[key] = RepeatedBlob(head, kept, self._date, notes, is_same_caller)
+        self._blobs[key] = RepeatedBlob(head, kept, self._date, notes, find_caller)
         self._blobs.move_to_end(key)
         while len(self._blobs) > self._most:
             self._blobs.popitem(last=False)

@@ -81,7 +81,7 @@ class PullApi:
         # Written only for `entrepot serve` on a terminal, which shows what is being sent.
         self._log.debug(
             "request began",
-            client=request.remote,
+            client=notes.client,
             repository=notes.repository,
             path=cut_path(notes.path),
         )
@@ -104,9 +104,9 @@ class PullApi:
             case Endpoint.BLOB, Repository() as repository, Digest() as digest:
                 return await answer_blob(request, notes, mirror.blobs, repository, digest)
             case Endpoint.REFERRERS, Repository() as repository, Digest() as digest:
-                return await answer_referrers(request, mirror.lists, repository, digest)
+                return await answer_referrers(request, notes, mirror.lists, repository, digest)
             case Endpoint.TAGS, Repository() as repository, _:
-                return await answer_tags(request, mirror.lists, repository, may_see)
+                return await answer_tags(request, notes, mirror.lists, repository, may_see)
             case Endpoint.CATALOG, _, _:
                 return await answer_catalog(request, mirror.lists, may_see)
             case _:

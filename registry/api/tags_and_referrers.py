@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from registry.api.headers import ORIGIN, warning_headers
+from registry.api.middleware import Notes
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.oci import media_types
 from registry.oci.digest import Digest
@@ -24,14 +25,18 @@ def see_all(_repository: str, _tag: str | None) -> bool:
 
 
 async def answer_tags(
-    request: web.BaseRequest, lists: TagsAndReferrers, repository: Repository, may_see: MaySee
+    request: web.BaseRequest,
+    notes: Notes,
+    lists: TagsAndReferrers,
+    repository: Repository,
+    may_see: MaySee,
 ) -> web.Response:
     """Answer one page of a repository's tags (distribution-spec, "Listing Tags").
 
     Tags that the client may not see are left out.
     """
     count = parse_count(request.query.get("n"))
-    served = await lists.list_tags(repository, request.remote)
+    served = await lists.list_tags(repository, notes.client)
     full_name = str(repository)
     seen = [tag for tag in served.entries if may_see(full_name, tag)]
     page = cut_page(seen, count, request.query.get("last"))
@@ -57,10 +62,14 @@ async def answer_catalog(
 
 
 async def answer_referrers(
-    request: web.BaseRequest, lists: TagsAndReferrers, repository: Repository, digest: Digest
+    request: web.BaseRequest,
+    notes: Notes,
+    lists: TagsAndReferrers,
+    repository: Repository,
+    digest: Digest,
 ) -> web.Response:
     """Answer the manifests that refer to `digest` (distribution-spec, "Listing Referrers")."""
-    served = await lists.list_referrers(repository, digest, request.remote)
+    served = await lists.list_referrers(repository, digest, notes.client)
     headers = {ORIGIN: served.origin.value} | warning_headers(served.warning)
     entries: Sequence[Any] = served.entries
     wanted = request.query.get("artifactType")

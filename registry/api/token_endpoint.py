@@ -28,7 +28,7 @@ async def answer_token(
         TooManyLogins: too many passwords are to be checked.
     """
     credentials = parse_authorization(request.headers.getall("Authorization", ()))
-    principal = await control.identify(credentials, "", Surroundings(request.remote))
+    principal = await control.identify(credentials, "", Surroundings(notes.client))
     if principal.repositories is not None:  # a token of `/token` does not give another one
         raise CredentialsWrong
     notes.user = principal.name

@@ -30,14 +30,23 @@ class Connections:
     """The open connections of one worker, with the limits of `[limits]`."""
 
     def __init__(
-        self, limits: LimitSettings, metrics: Metrics, write_load: Callable[[WorkerLoad], None]
+        self,
+        limits: LimitSettings,
+        metrics: Metrics,
+        write_load: Callable[[WorkerLoad], None],
+        is_proxy: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """`write_load` tells the other processes what is in use, once in each sweep."""
+        """`write_load` tells the other processes what is in use, once in each sweep.
+
+        `is_proxy` says of an address whether it is a proxy of many clients, to which the limit of
+        one address does not apply.
+        """
         self._limits = limits
         self._descriptors = find_descriptor_limit()
         self._limit, self._limit_per_address = plan_connections(limits, self._descriptors)
         self._metrics = metrics
         self._write_load = write_load
+        self._is_proxy = is_proxy
         self._log = get_logger("registry.server.worker").bind()
         self._open: dict[OpenConnection, None] = {}
         self.handshakes = Handshakes(self._make_room)
@@ -59,7 +68,7 @@ class Connections:
         If there are too many, an idle one is closed, of the same address if that has too many.
         """
         network = find_network(client)
-        if self._by_network[network] >= self._limit_per_address:
+        if self._by_network[network] >= self._limit_per_address and not self._is_proxy(client):
             if not self._evict(network):
                 return FULL if len(self._open) >= self._limit else FULL_FOR_ADDRESS
         elif len(self._open) >= self._limit and not self._evict():

@@ -20,6 +20,7 @@ from registry.server.loop_errors import ignore_second_ends
 from registry.server.shared import DRAIN, SharedResources
 from registry.server.tls import load_tls
 from registry.tasks import Tasks
+from registry.wiring.access import build_access, build_proxies
 from registry.wiring.services import Service
 
 LAST_REQUEST_WAIT = 0.25  # seconds that the last accepted clients have to send a request
@@ -38,8 +39,8 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         mirror = await stack.enter_async_context(
             service.open_mirror(shared.settings, shared.folder, metrics)
         )
-        access_log = AccessLog(metrics)
-        middleware = Middleware(access_log, PullApi(mirror, _admit(shared)).answer)
+        access_log, proxies = AccessLog(metrics), build_proxies(shared.settings)
+        middleware = Middleware(access_log, PullApi(mirror, _admit(shared)).answer, proxies)
         # `Connections` closes those without requests: aiohttp knows of no repeated answers.
         server = ClientServer(middleware.answer, access_log.write_refusal, keep_alive=math.inf)
         # aiohttp waits twice for `shutdown_timeout`: for the answers, and again after it has cut
@@ -48,7 +49,10 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         # Opened before the tasks below, so closed after them: every accepted client is served.
         opening = await stack.enter_async_context(Tasks())
         connections = Connections(
-            shared.settings.limits, metrics, partial(shared.heartbeats.set_load, number)
+            shared.settings.limits,
+            metrics,
+            partial(shared.heartbeats.set_load, number),
+            proxies.trusts,
         )
         listener = Listener(
             server,
@@ -64,11 +68,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         sweeping = tasks.start(connections.keep_sweeping())
         tasks.start(keep_beating(shared.heartbeats, number))
         ending = tasks.start(wait_for_end(shared.supervisor_pipe))
-        working = (accepting, sweeping)
-        await asyncio.wait([*working, ending], return_when=asyncio.FIRST_COMPLETED)
-        for task in working:
-            if task.done():
-                task.result()
+        await _wait_for_first(ending, accepting, sweeping)
         accepting.cancel()
         await asyncio.wait([accepting])
         listener.close()
@@ -77,12 +77,17 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         await asyncio.sleep(LAST_REQUEST_WAIT)
 
 
+async def _wait_for_first(ending: asyncio.Task[None], *working: asyncio.Task[None]) -> None:
+    """Wait until one of these tasks has ended; raise what has ended one that works."""
+    await asyncio.wait([*working, ending], return_when=asyncio.FIRST_COMPLETED)
+    for task in working:
+        if task.done():
+            task.result()
+
+
 def _admit(shared: SharedResources) -> Admission | None:
     """Return what decides who is let through; None if that is everybody."""
     if shared.settings.access.mode == "open":
         return None
-    # Only here: it needs libraries that other servers do not need.
-    from registry.wiring.access import build_access  # noqa: PLC0415
-
     access = build_access(shared.settings, shared.folder)
     return Admission(access.control, access.rules, access.challenges)

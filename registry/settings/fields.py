@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 
+from registry.settings.client_networks import check_network
 from registry.settings.endpoints import parse_endpoint, parse_trusted
 from registry.settings.rates import RateSchedule, parse_rate
 from registry.settings.secret import Secret
@@ -84,6 +85,7 @@ Rate = Annotated[RateSchedule, Form(read=parse_rate, show=str)]
 Endpoint = Annotated[str, Form(check=parse_endpoint)]
 Trusted = Annotated[str, Form(check=parse_trusted)]
 Proxy = Annotated[str, Form(check=parse_proxy, show=mask_proxy)]
+NetworkText = Annotated[str, Form(check=check_network)]
 Registry = Annotated[str, Form(check=check_registry)]
 Pattern = Annotated[re.Pattern[str], Form(read=compile_pattern)]
 Password = Annotated[Secret, Form(show=str)]

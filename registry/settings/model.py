@@ -19,6 +19,7 @@ from registry.settings.fields import (
     AddressText,
     Duration,
     Form,
+    NetworkText,
     Pattern,
     Periods,
     Registry,
@@ -62,7 +63,8 @@ class ServerSettings(Section):
 
     `workers` is the number of processes that serve pulls; 0 means the number of cores, at most 4.
     With `tls_cert` and `tls_key` (paths of PEM files) `listen` uses TLS. `console_hosts` are the
-    names by which people and programs reach the console.
+    names by which people and programs reach the console. What proxies in `trusted_proxies` say of
+    their clients is believed.
     """
 
     listen: AddressText = Address("127.0.0.1", 5000)
@@ -71,6 +73,7 @@ class ServerSettings(Section):
     workers: Annotated[int, Interval(ge=0, le=64)] = 0
     tls_cert: str = ""
     tls_key: Annotated[str, Relation(_comes_with_cert)] = ""
+    trusted_proxies: tuple[NetworkText, ...] = ()
 
 
 def _is_named(path: object) -> object:

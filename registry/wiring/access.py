@@ -1,18 +1,21 @@
-"""Builds what decides who is let through, where `access.mode` is "users"."""
+"""Builds what knows who asks, and decides who is let through."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from registry.access.account_changes import AccountChanges
 from registry.access.accounts_file import LiveAccounts
 from registry.access.challenges import Challenges
 from registry.access.control import AccessControl
 from registry.access.networks import Networks
-from registry.access.passwords import PasswordChecks
+from registry.access.proxies import TrustedProxies
 from registry.access.rules import Rule, Rules
 from registry.access.signed_tokens import TokenSigner, open_key
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
 from registry.store.file_locks import ExclusiveLocks
+
+if TYPE_CHECKING:
+    from registry.access.account_changes import AccountChanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,9 @@ def build_access(settings: Settings, folder: DataFolder) -> Access:
     Raises:
         StoreError: the accounts or the key cannot be read.
     """
+    # Only here: it needs a library that other servers do not need.
+    from registry.access.passwords import PasswordChecks  # noqa: PLC0415
+
     access = settings.access
     control = AccessControl(
         LiveAccounts(folder.accounts),
@@ -38,6 +44,11 @@ def build_access(settings: Settings, folder: DataFolder) -> Access:
         PasswordChecks(),
     )
     return Access(control, build_rules(settings), Challenges(access.login_hosts))
+
+
+def build_proxies(settings: Settings) -> TrustedProxies:
+    """Return the reverse proxies in front of this mirror, which are believed."""
+    return TrustedProxies(settings.server.trusted_proxies)
 
 
 def build_rules(settings: Settings) -> Rules:
@@ -57,6 +68,8 @@ def build_rules(settings: Settings) -> Rules:
     return Rules(rules, private)
 
 
-def open_accounts(settings: Settings, locks: ExclusiveLocks) -> AccountChanges:
+def open_accounts(settings: Settings, locks: ExclusiveLocks) -> "AccountChanges":
     """Return what changes the accounts of a data folder; `locks` are those of the folder."""
+    from registry.access.account_changes import AccountChanges  # noqa: PLC0415 - for commands
+
     return AccountChanges(DataFolder(settings.storage.path.absolute()).accounts, locks)

@@ -90,7 +90,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "The catalog records which address pulled which image, for at most 400 days, and the newest 250,000 of these records.": "unit/catalog/test_last_used.py::test_records_of_ever_new_clients_are_bounded",
         "`entrepot images warm --pulled-since` uses these records.": "integration/test_warm_command.py::test_what_was_pulled_is_a_source",
         "The log has the same facts.": "integration/test_pull_base.py::test_the_address_of_a_client_is_that_of_its_connection",
-        "If clients come through a proxy, the recorded address is the proxy's.": "integration/test_pull_base.py::test_the_address_of_a_client_is_that_of_its_connection",
+        "If clients come through a proxy, the recorded address is the proxy's, unless `server.trusted_proxies` names its network.": "integration/test_pull_base.py::test_the_address_of_a_client_is_that_of_its_connection integration/test_trusted_proxies.py::test_the_log_and_the_history_have_the_address_of_the_client",
         # Private images
         'With `access.mode = "open"`, every client that reaches the mirror can pull every image that your configured credentials can see: restrict who can reach `server.listen`.': ADVICE,
         'With `"users"`, rules decide who may pull what, before anything is looked up, and a registry with a username is closed to whoever no rule names it for ([access](access.md), [record 0040](decisions/0040-users-tokens-and-rules.md)).': "integration/test_access.py::test_every_endpoint_asks_the_rules unit/access/test_rules.py::test_a_rule_for_everything_does_not_open_a_private_registry",
@@ -143,7 +143,8 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "The console has no login: keep `server.console` on the loopback address, or behind a server that has a login.": ADVICE,
         "It answers only if it is asked for by an address, by a name without a dot, or by a name in `server.console_hosts`, so that no web page can read it through a browser.": "integration/test_console.py::test_the_console_answers_to_its_own_names",
         "For TLS, set `tls_cert` and `tls_key`.": "integration/test_serve_tls.py::test_images_come_over_tls",
-        "If you put a reverse proxy in front, turn off its compression and buffering, and write `limits.connections_per_address = 10_000` and a larger `limits.not_found_per_address`: all clients then have the address of the proxy.": ADVICE,
+        "If you put a reverse proxy in front, turn off its compression and buffering, and write its network into `server.trusted_proxies`: then the log, the rules and the limits use the addresses of the clients.": "integration/test_trusted_proxies.py::test_rules_use_the_address_of_the_client integration/test_trusted_proxies.py::test_the_log_and_the_history_have_the_address_of_the_client",
+        "What any other client says in `Forwarded` or `X-Forwarded-For` is not believed, and neither is a proxy whose two headers say different things.": "integration/test_trusted_proxies.py::test_headers_of_others_are_not_believed unit/access/test_proxies.py::test_headers_that_disagree_are_not_believed",
         # Limits
         "At a limit the mirror closes the connection that is the least useful, or it answers 503 with `Retry-After`.": "unit/server/test_room_for_clients.py::test_the_oldest_idle_connection_makes_room unit/server/test_room_for_clients.py::test_without_room_a_client_is_told_so",
         "It never waits for a client without a limit.": "unit/server/test_connections.py::test_a_silent_client_is_closed unit/server/test_connections.py::test_a_head_that_is_dribbled_is_cut unit/server/test_tls_connections.py::test_a_handshake_has_its_time unit/server/test_connections.py::test_idle_connections_are_closed unit/server/test_connections.py::test_who_does_not_read_is_cut unit/server/test_connections.py::test_an_endless_body_is_cut_after_the_answer",
@@ -265,12 +266,16 @@ def test_few_headers_of_clients_are_read() -> None:
     assert "raw_headers" not in text
     assert {*names} == {
         "Authorization",
+        "Forwarded",
         "Host",
         "If-None-Match",
         "If-Range",
         "Range",
         "User-Agent",
         "Via",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
     }
 
 
