@@ -57,24 +57,24 @@ class AccessControl:
             CredentialsWrong: credentials or a path token that belong to no account.
             TooManyLogins: too many passwords are to be checked.
         """
-        principal = await self._find(credentials, path_token, surroundings.certificate)
+        principal = await self._find(credentials, path_token, surroundings)
         groups = self._networks.find_groups(surroundings.address)
         return replace(principal, groups=principal.groups | groups) if groups else principal
 
     async def _find(
-        self, credentials: Credentials | None, path_token: str, certificate: str
+        self, credentials: Credentials | None, path_token: str, surroundings: Surroundings
     ) -> Principal:
         match credentials:
             case Login() as login:
-                return await self._check_login(login)
+                return await self._check_login(login, surroundings.address or "")
             case Bearer() as bearer:
                 return self._check_bearer(bearer.text)
         if path_token:
             return self._check_token(path_token)
-        user = self.accounts.current.users.get(certificate)
+        user = self.accounts.current.users.get(surroundings.certificate)
         return ANONYMOUS if user is None else Principal(user.name, user.groups, Proof.CERTIFICATE)
 
-    async def _check_login(self, login: Login) -> Principal:
+    async def _check_login(self, login: Login, address: str) -> Principal:
         """Check a name with its password; or a token, with any name."""
         accounts = self.accounts.current
         token = accounts.find_token(login.password, self._clock())
@@ -82,7 +82,8 @@ class AccessControl:
             return _describe_token(token)
         user = accounts.users.get(login.name)
         stored = "" if user is None else user.password
-        if not await self._passwords.is_right(login.name, login.password, stored) or user is None:
+        check = self._passwords.is_right(login.name, login.password, stored, address)
+        if not await check or user is None:
             raise CredentialsWrong
         return Principal(user.name, user.groups, Proof.PASSWORD)
 

@@ -8,6 +8,7 @@ from collections import OrderedDict
 
 import bcrypt
 
+from registry.access.login_limit import LoginLimit
 from registry.errors import InvalidInput, TooManyLogins
 from registry.tasks import in_thread
 
@@ -43,24 +44,25 @@ class PasswordChecks:
     stored hash and password, so that it ends when the password changes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: LoginLimit | None = None) -> None:
+        self._limit = limit or LoginLimit()
         self._key = secrets.token_bytes(32)
         self._results: OrderedDict[bytes, bool] = OrderedDict()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
 
-    async def is_right(self, name: str, password: str, stored: str) -> bool:
+    async def is_right(self, name: str, password: str, stored: str, address: str = "") -> bool:
         """Whether this is the password of which `stored` is the hash; empty: nobody's.
 
-        An unknown user takes as long as a wrong password.
+        An unknown user takes as long as a wrong password. `address` is that of the client.
 
         Raises:
-            TooManyLogins: too many wait for a check.
+            TooManyLogins: too many wait for a check, or the address was wrong too often.
         """
         known = self.recall(name, password, stored)
         if known is not None:
             return known
-        if self._waiting >= MOST_WAITING:
+        if self._waiting >= MOST_WAITING or not self._limit.allows(address):
             raise TooManyLogins
         self._waiting += 1
         try:
@@ -69,6 +71,8 @@ class PasswordChecks:
                 if known is None:
                     known = await in_thread(lambda: _check(password, stored))
                     self._remember(self._hash(name, password, stored), known)
+                    if not known:
+                        self._limit.note_failure(address)
         finally:
             self._waiting -= 1
         return known

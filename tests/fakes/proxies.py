@@ -1,4 +1,4 @@
-"""Servers between a mirror and its upstream: proxies, and a TLS front.
+"""Servers between a mirror and its upstream, or its clients: proxies, a TLS front, a recorder.
 
     with HttpProxy() as proxy:
         ...
@@ -115,6 +115,31 @@ async def read_head(reader: asyncio.StreamReader) -> tuple[str, list[str]]:
     head = await reader.readuntil(b"\r\n\r\n")
     line, *fields = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     return line, fields
+
+
+class Recorder(Relay):
+    """Passes connections on to one server, and keeps what clients have sent in `received`."""
+
+    def __init__(self, target: str) -> None:
+        """`target` is host:port."""
+        super().__init__()
+        self._target = target
+        self.received = bytearray()
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        host, _, port = self._target.rpartition(":")
+        server_reader, server_writer = await self.connect(host, int(port))
+        answering = asyncio.create_task(_pump(server_reader, writer))
+        try:
+            while piece := await reader.read(PIECE):
+                self.received += piece
+                server_writer.write(piece)
+                await server_writer.drain()
+        finally:
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+            server_writer.close()
 
 
 class HttpProxy(Relay):

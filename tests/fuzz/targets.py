@@ -31,7 +31,7 @@ from registry.store.file_locks import ExclusiveLocks
 from registry.store.ingests import IngestInfo, Ingests
 from registry.store.sparse import read_record
 from registry.store.tags import TagTarget
-from tests.fuzz import connections, requests
+from tests.fuzz import access_targets, connections, requests
 from tests.fuzz.connections import Servers
 from tests.fuzz.rebuilding import rebuild, restamp
 from tests.fuzz.requests import read_request
@@ -121,6 +121,12 @@ def read_requests() -> Iterator[Look]:
 
 
 @contextmanager
+def read_accesses() -> Iterator[Look]:
+    """Read what says who asks."""
+    yield access_targets.read_access
+
+
+@contextmanager
 def compare_connections() -> Iterator[Look]:
     """Answer the same bytes with repeated answers and without: no byte differs."""
     with capture_logs() as logged, asyncio.Runner() as runner:
@@ -203,6 +209,7 @@ def list_small_files() -> list[bytes]:
 
 
 TARGETS = {
+    "access": Target(read_accesses, lambda: access_targets.SEEDS),
     "archives": Target(read_archives, make_archives),
     "documents": Target(read_documents, list_documents),
     "import": Target(load_archives, make_archives),
