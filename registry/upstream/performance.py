@@ -15,6 +15,8 @@ FIRST_BYTE_WEIGHT = 0.25  # of one new time to the first byte
 FAILURE_WEIGHT = 0.25  # of one new success or failure
 FAILURE_MEMORY = 120.0  # seconds; a circuit breaker guards against an endpoint that still fails
 ENOUGH_RIGHT = 64 * 1024 * 1024  # right bytes after which wrong ones before them are forgiven
+LEAST_PATIENCE = 1.0  # seconds; a cold endpoint may have to fetch the content itself
+PATIENCE = 3.0  # an answer may take that many times what it usually takes
 LEAST_CHANCE = 0.05  # of a request to succeed, for estimates of endpoints that always fail
 
 
@@ -72,6 +74,11 @@ class Performance:
     def is_distrusted(self) -> bool:
         """Whether it has sent wrong bytes, and too few right ones since then."""
         return self.wrong > 0 and self.right < ENOUGH_RIGHT
+
+    @property
+    def patience(self) -> float:
+        """How many seconds an answer may take before another endpoint is asked too."""
+        return max(LEAST_PATIENCE, PATIENCE * (self.first_byte or 0.0))
 
     def note_suspect(self, until: float, now: float) -> "Performance":
         """Return what is known after wrong bytes have come that it may have sent."""

@@ -91,7 +91,7 @@ class RegistrySource:
             learned.refuse_head(Resource.BLOB)
             return size
 
-        return await self._pool.ask(ask, repository=repository)
+        return await self._pool.ask(ask, is_hedged=True, repository=repository)
 
     def open_blob(
         self, repository: str, digest: Digest, size: int | None, *, pace: Pace | None = None
