@@ -127,6 +127,17 @@ class EndpointPool:
         ]
         return self._ranking.choose_explored(able, size)
 
+    def choose_tried(self, repository: str) -> Endpoint | None:
+        """Return a suspect that may show now that it sends right bytes; None if there is none."""
+        now = self.clock()
+        able = (
+            each
+            for each in self.suspects.list_due()
+            if self._is_reached(each)
+            and not each.health.is_suspended(now, counts=False, repository=repository)
+        )
+        return next(able, None)
+
     def log_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
         """Log a failure of an endpoint, which is not visible if another endpoint answers."""
         is_handled = isinstance(error, EndpointSuspended | HeadRefused | RangeRefused)
