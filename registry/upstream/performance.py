@@ -15,6 +15,11 @@ FIRST_BYTE_WEIGHT = 0.25  # of one new time to the first byte
 FAILURE_WEIGHT = 0.25  # of one new success or failure
 FAILURE_MEMORY = 120.0  # seconds; a circuit breaker guards against an endpoint that still fails
 ENOUGH_RIGHT = 64 * 1024 * 1024  # right bytes after which wrong ones before them are forgiven
+FIRST_TRIAL = 3600.0  # seconds until an endpoint that has sent wrong bytes is tried again...
+LONGEST_TRIAL = 24 * 3600.0  # ...which double each time that its bytes are wrong, up to these
+MOST_DOUBLINGS = 10
+LEAST_PATIENCE = 1.0  # seconds; a cold endpoint may have to fetch the content itself
+PATIENCE = 3.0  # an answer may take that many times what it usually takes
 LEAST_CHANCE = 0.05  # of a request to succeed, for estimates of endpoints that always fail
 
 
@@ -72,6 +77,16 @@ class Performance:
     def is_distrusted(self) -> bool:
         """Whether it has sent wrong bytes, and too few right ones since then."""
         return self.wrong > 0 and self.right < ENOUGH_RIGHT
+
+    def is_trial_due(self, now: float) -> bool:
+        """Whether it has sent wrong bytes, and may show now that it does not any more."""
+        wait = FIRST_TRIAL * 2 ** min(MOST_DOUBLINGS, self.wrong - 1)
+        return self.is_distrusted and now >= self.suspected_until + min(wait, LONGEST_TRIAL)
+
+    @property
+    def patience(self) -> float:
+        """How many seconds an answer may take before another endpoint is asked too."""
+        return max(LEAST_PATIENCE, PATIENCE * (self.first_byte or 0.0))
 
     def note_suspect(self, until: float, now: float) -> "Performance":
         """Return what is known after wrong bytes have come that it may have sent."""

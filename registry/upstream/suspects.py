@@ -70,6 +70,18 @@ class Suspects:
         """Whether an endpoint may send wrong bytes."""
         return self._is_marked(endpoint) or endpoint.performance.is_distrusted
 
+    def list_due(self) -> list[Endpoint]:
+        """Return the endpoints that may show now that they send right bytes; longest due first.
+
+        There is none if all are suspect: then they are asked anyway.
+        """
+        due = [
+            each for each in self._endpoints if each.performance.is_trial_due(each.measured.now())
+        ]
+        if all(map(self.is_suspect, self._endpoints)):
+            return []
+        return sorted(due, key=lambda each: each.performance.suspected_until)
+
     def _is_marked(self, endpoint: Endpoint) -> bool:
         return endpoint.performance.find_suspicion(endpoint.measured.now()) > 0.0
 

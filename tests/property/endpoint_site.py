@@ -23,6 +23,7 @@ from registry.oci.names import Repository
 from registry.settings.model import LimitSettings
 from registry.store.data_folder import open_folder
 from registry.tasks import Tasks
+from registry.upstream.performance import Performance
 from registry.wiring.content import open_handles
 from tests.fakes.space import AmpleSpace
 from tests.fakes.virtual_endpoints import VirtualEndpoint, VirtualTransport, build_source
@@ -107,13 +108,14 @@ class EndpointSite:
         await self._database.__aenter__()
         self._tasks = Tasks()
         client = httpx.AsyncClient(transport=VirtualTransport(endpoints))
+        self._source = build_source(endpoints, client)
         self.parts = ProcessParts(
             open_handles(self.folder),
             self._database,
             limits=LimitSettings(download_memory=MEMORY),
             space=AmpleSpace(),
             tasks=self._tasks,
-            sources={REPOSITORY.registry: build_source(endpoints, client)},
+            sources={REPOSITORY.registry: self._source},
             connections=connections,
         )
         self.parts.ask_no_other()
@@ -125,6 +127,12 @@ class EndpointSite:
         """Let the repository have a blob."""
         access = BlobAccessCatalog(self._database)
         self.run(access.grant(REPOSITORY, digest, size, math.inf))
+
+    def forget_endpoints(self) -> None:
+        """Forget how the endpoints deliver, and who has lied, as after the loss of the catalog."""
+        for endpoint in self._source._pool.endpoints:
+            endpoint.measured.take_new()
+            endpoint.measured.adopt(Performance())
 
     def join(self, reader: Reader, digest: Digest) -> None:
         """Let a reader connect."""

@@ -9,7 +9,7 @@ import structlog
 from registry.upstream.auth import Login
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
-from registry.upstream.performance import ENOUGH_RIGHT
+from registry.upstream.performance import ENOUGH_RIGHT, FIRST_TRIAL, LONGEST_TRIAL
 from registry.upstream.suspects import SUSPECT_TIME, Suspects
 from registry.upstream.tokens import TokenCache
 from tests.unit.upstream.test_failover import ABSENT, answer, make_pool
@@ -129,6 +129,45 @@ async def test_bytes_of_nobody_are_proven_where_no_proof_is_wanted(
     """Nobody knows who has sent them: an earlier version of the program, or nobody yet."""
     suspects = site.build(needs_proof=needs_proof)
     assert suspects.are_proven([""]) != needs_proof
+
+
+async def test_a_liar_is_tried_after_an_hour_and_then_ever_more_rarely(site: Site) -> None:
+    """The wait doubles each time that its bytes are wrong, and is a day at most."""
+    for hours in (1, 2, 4, 8, 16, 24, 24, 24):
+        site.suspects.convict(*site.origins(0), "a/blobs/b")
+        site.now += SUSPECT_TIME + hours * 3600.0 - 1
+        assert site.suspects.list_due() == []
+        site.now += 1
+        assert site.suspects.list_due() == site.endpoints[:1]
+
+
+async def test_a_trial_that_brings_nothing_is_made_again_after_the_same_wait(site: Site) -> None:
+    """Whoever is marked counts as tried now, in all processes; whose bytes are right goes on."""
+    site.suspects.convict(*site.origins(0), "a/blobs/b")
+    site.now += SUSPECT_TIME + FIRST_TRIAL
+    site.suspects.mark(site.origins(0))
+    assert site.build().list_due() == []
+    site.now += SUSPECT_TIME + FIRST_TRIAL - 1
+    assert site.build().list_due() == []
+    site.now += 1
+    assert site.build().list_due() == site.endpoints[:1]
+
+    site.suspects.mark(site.origins(0))
+    site.suspects.acquit(*site.origins(0))
+    assert site.build().list_due() == site.endpoints[:1]
+
+
+async def test_only_a_liar_beside_others_is_tried(site: Site) -> None:
+    """If all are suspect they are asked anyway, and who is only marked will be soon."""
+    site.suspects.mark(site.origins(0))
+    site.now += SUSPECT_TIME + LONGEST_TRIAL
+    assert site.suspects.list_due() == []
+
+    for number in range(3):
+        assert site.suspects.list_due() == site.endpoints[:number]
+        site.suspects.convict(*site.origins(number), "a/blobs/b")
+        site.now += SUSPECT_TIME + LONGEST_TRIAL
+    assert site.suspects.list_due() == []
 
 
 @pytest.fixture
