@@ -24,6 +24,7 @@ from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_age, format_bytes, format_count
 from registry.oci.image_patterns import ImagePattern
 from registry.reports.images import Image, Platform, list_images
+from registry.settings.trust_domains import find_trusted
 
 _Listed = Annotated[
     list[str] | None, typer.Argument(metavar="[IMAGE]...", help="Names or globs; default: all.")
@@ -89,7 +90,9 @@ def list_stored(
         patterns = [ImagePattern.parse(name, registries) for name in images or []]
         if inventory:
             return await print_inventory(session, patterns)
-        found = await session.content.images.describe(patterns)
+        # Offline, nobody can prove that an upstream has bytes of another one.
+        trusted = find_trusted(session.settings.upstreams) if offline else {}
+        found = await session.content.images.describe(patterns, trusted)
         is_ready = True
         if offline:
             is_ready = print_readiness(
