@@ -17,7 +17,7 @@ from registry.cli.images.refresh import refresh
 from registry.cli.images.warm import warm
 from registry.cli.messages import fail, warn
 from registry.cli.names import find_known, match_exactly
-from registry.cli.platforms import read_checked_platforms
+from registry.cli.platforms import platform_option, read_checked_platforms
 from registry.cli.printing import Summary, print_report
 from registry.cli.session import Config, Json, Session, operate
 from registry.cli.tables import Table, make_table
@@ -34,15 +34,7 @@ _NOTHING = (
     "no image is stored here yet; pull one through the mirror, or run: entrepot images warm IMAGE"
 )
 _Shown = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names or globs.")]
-_Platforms = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--platform",
-        metavar="OS/ARCH",
-        help="With --offline: check these platforms; amd64 means linux/amd64; may be repeated, or"
-        " a,b.",
-    ),
-]
+_Platforms = Annotated[list[str] | None, platform_option("With --offline: check these platforms")]
 
 
 def build_images_app() -> typer.Typer:
