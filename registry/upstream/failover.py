@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeVar, cast
 
 from registry.errors import (
+    PullsReserved,
     Unknown,
     UpstreamError,
     UpstreamUnreachable,
@@ -140,7 +141,9 @@ class EndpointPool:
 
     def log_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
         """Log a failure of an endpoint, which is not visible if another endpoint answers."""
-        is_handled = isinstance(error, EndpointSuspended | HeadRefused | RangeRefused)
+        is_handled = isinstance(
+            error, EndpointSuspended | HeadRefused | RangeRefused | PullsReserved
+        )
         if is_inconclusive(error) and not is_handled:
             self._log.warning(
                 "endpoint failed", upstream=self.name, endpoint=endpoint.origin, why=str(error)

@@ -1,8 +1,9 @@
 """What is known of how an endpoint delivers, from the requests that it has answered. Pure.
 
 Every value is an exponentially weighted mean: a measurement that took longer counts more, and what
-was measured long ago counts little as soon as there is something new. Of rates it is the geometric
-mean, so that a rate that falls to a tenth is noticed as fast as one that grows tenfold.
+was measured long ago counts little as soon as there is something new. So does what was measured in
+the future: the clock was set back, and nobody knows how long ago that was. Of rates it is the
+geometric mean, so that a rate that falls to a tenth is noticed as fast as one that grows tenfold.
 """
 
 import math
@@ -20,6 +21,7 @@ LONGEST_TRIAL = 24 * 3600.0  # ...which double each time that its bytes are wron
 MOST_DOUBLINGS = 10
 LEAST_PATIENCE = 1.0  # seconds; a cold endpoint may have to fetch the content itself
 PATIENCE = 3.0  # an answer may take that many times what it usually takes
+SUSPECT_TIME = 600.0  # seconds for which an endpoint that may have sent wrong bytes is asked last
 LEAST_CHANCE = 0.05  # of a request to succeed, for estimates of endpoints that always fail
 
 
@@ -90,22 +92,27 @@ class Performance:
 
     def note_suspect(self, until: float, now: float) -> "Performance":
         """Return what is known after wrong bytes have come that it may have sent."""
-        return replace(self, suspected_until=max(self.suspected_until, until), at=now)
+        return replace(self, suspected_until=max(self.find_suspicion(now), until), at=now)
 
     def note_acquitted(self, now: float) -> "Performance":
         """Return what is known after the bytes of which it was suspected were right."""
         return replace(self, suspected_until=0.0, at=now)
 
     def find_suspicion(self, now: float) -> float:
-        """Return by what suspects are ordered, the likeliest last; 0 if it is none."""
-        return self.suspected_until if now < self.suspected_until else 0.0
+        """Return by what suspects are ordered, the likeliest last; 0 if it is none.
+
+        Of several that are marked at once, some are marked for a little longer than `SUSPECT_TIME`.
+        A mark for much longer is from before the clock was set back, and does not count.
+        """
+        is_marked = 0 < self.suspected_until - now < 2 * SUSPECT_TIME
+        return self.suspected_until if is_marked else 0.0
 
     def chance_of_failure(self, now: float) -> float:
         """Return which part of the requests is expected to fail now; failures are soon forgotten.
 
         So the best endpoint is asked again some minutes after an outage.
         """
-        return self.failing * math.exp(-max(0.0, now - self.at) / FAILURE_MEMORY)
+        return self.failing * math.exp(-abs(now - self.at) / FAILURE_MEMORY)
 
     def estimate(self, size: int, now: float) -> float | None:
         """Return how many seconds `size` bytes will take; None if too little is known.
@@ -128,7 +135,7 @@ class Performance:
 
 def _age(weight: float, former: float, now: float) -> float:
     """Return the weight of something new, which is larger if the last measurement is old."""
-    age = max(0.0, now - former) if former else 0.0
+    age = abs(now - former) if former else 0.0
     return 1.0 - (1.0 - weight) * math.exp(-age / FORGETTING)
 
 

@@ -17,8 +17,7 @@ from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.upstream import performance
 from registry.upstream.endpoint import Endpoint
-from registry.upstream.performance import FIRST_TRIAL, LONGEST_TRIAL
-from registry.upstream.suspects import SUSPECT_TIME
+from registry.upstream.performance import FIRST_TRIAL, LONGEST_TRIAL, SUSPECT_TIME
 from tests.fakes.virtual_endpoints import VirtualEndpoint
 from tests.property.endpoint_site import REPOSITORY, EndpointSite, Reader
 

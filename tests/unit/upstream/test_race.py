@@ -1,6 +1,7 @@
 """Laws of asking endpoints without waiting for one that cannot be reached."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -22,12 +23,16 @@ def _short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass(eq=False)
 class Place:
-    """An endpoint whose answer takes `seconds`, after it was connected at once, or never."""
+    """An endpoint whose answer takes `seconds`, after it was connected at once, or never.
+
+    When it is asked, `meanwhile` is called.
+    """
 
     name: str
     answer: object
     seconds: float = 0.0
     connects: bool = True
+    meanwhile: Callable[[], None] = lambda: None
     connected_at: float = -1.0
     performance: Performance = field(default_factory=Performance)
     asked: list[str] = field(default_factory=list)
@@ -39,6 +44,7 @@ class Place:
     async def reply(self) -> object:
         if self.connects:
             self.connect()
+        self.meanwhile()
         try:
             await asyncio.sleep(self.seconds)
         except asyncio.CancelledError:
@@ -91,8 +97,7 @@ async def test_endpoint_without_a_connection_is_overtaken() -> None:
 async def test_endpoint_that_gets_a_connection_late_is_not_overtaken() -> None:
     """The next endpoint answers first, but the first one can be reached."""
     late = Place("a", "late", seconds=30.0, connects=False)
-    race, asked = make_race(late, Place("b", "yes", seconds=2 * WAIT))
-    asyncio.get_running_loop().call_later(1.5 * WAIT, late.connect)
+    race, asked = make_race(late, Place("b", "yes", meanwhile=late.connect))
 
     assert (await race.run(), asked) == ("yes", ["a", "b"])
     assert race.overtaken == []

@@ -4,9 +4,8 @@ import pytest
 
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
-from registry.upstream.performance import FIRST_TRIAL
+from registry.upstream.performance import FIRST_TRIAL, SUSPECT_TIME
 from registry.upstream.ranking import EXPLORING
-from registry.upstream.suspects import SUSPECT_TIME
 from tests.unit.upstream.test_failover import answer, make_pool, unreachable
 
 MIB = 1024 * 1024

@@ -9,8 +9,13 @@ import structlog
 from registry.upstream.auth import Login
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
-from registry.upstream.performance import ENOUGH_RIGHT, FIRST_TRIAL, LONGEST_TRIAL
-from registry.upstream.suspects import SUSPECT_TIME, Suspects
+from registry.upstream.performance import (
+    ENOUGH_RIGHT,
+    FIRST_TRIAL,
+    LONGEST_TRIAL,
+    SUSPECT_TIME,
+)
+from registry.upstream.suspects import Suspects
 from registry.upstream.tokens import TokenCache
 from tests.unit.upstream.test_failover import ABSENT, answer, make_pool
 
@@ -202,3 +207,19 @@ async def test_endpoint_is_suspect_for_ten_minutes() -> None:
     assert expected[::-1] == pool.candidates()
     now += 1
     assert expected == pool.candidates()
+
+
+async def test_a_mark_of_a_clock_that_was_wrong_does_not_count() -> None:
+    """After the clock was set back a day, nobody is suspect, and a new mark lasts ten minutes."""
+    now = 86_400.0
+    pool = make_pool(lambda: now)
+    first, second = expected = pool.candidates()
+    pool.suspects.mark([first.origin])
+
+    now -= 86_000.0
+    assert expected == pool.candidates()
+    pool.suspects.mark([second.origin, first.origin])
+    assert [second, first] == pool.candidates()
+    now += SUSPECT_TIME + 1
+    assert expected == pool.candidates()
+    assert not any(map(pool.suspects.is_suspect, expected))
