@@ -1,7 +1,6 @@
 """One process of a mirror in memory, whose upstream has several endpoints with faults."""
 
 import asyncio
-import math
 import os
 import shutil
 import tempfile
@@ -126,7 +125,7 @@ class EndpointSite:
     def allow(self, digest: Digest, size: int) -> None:
         """Let the repository have a blob."""
         access = BlobAccessCatalog(self._database)
-        self.run(access.grant(REPOSITORY, digest, size, math.inf))
+        self.run(access.grant(REPOSITORY, digest, size, self.parts.clock()))
 
     def forget_endpoints(self) -> None:
         """Forget how the endpoints deliver, and who has lied, as after the loss of the catalog."""

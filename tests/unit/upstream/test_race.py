@@ -170,7 +170,7 @@ async def test_an_endpoint_may_take_what_it_usually_takes(
 ) -> None:
     """Its answer counts too if the next one was asked in the meantime, and has not answered."""
     usually = Performance(first_byte=4 * usual)
-    first = Place("a", "yes", seconds=4 * WAIT, performance=usually)
+    first = Place("a", "yes", seconds=3 * WAIT, performance=usually)
     race, asked = make_race(first, Place("b", "no", seconds=30.0), is_hedged=True)
 
     assert (await race.run(), asked) == ("yes", expected)
