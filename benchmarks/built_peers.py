@@ -11,10 +11,11 @@ from pathlib import Path
 from benchmarks import rust_programs
 from benchmarks.peers import Peer, Place, start_registry
 from benchmarks.processes import Server
-from benchmarks.rust_programs import RustBroken, RustMissing, RustProgram
+from benchmarks.rust_programs import RustMissing, RustProgram
 from tests.harness import go_programs
+from tests.harness.build_commands import BuildBroken
 from tests.harness.free_port import find_free_port
-from tests.harness.go_programs import BuildBroken, GoMissing, GoProgram
+from tests.harness.go_programs import GoMissing, GoProgram
 
 DISTRIBUTION = GoProgram(
     "distribution",
@@ -127,7 +128,7 @@ def main() -> int:
             said = f"{build()} ready after {time.monotonic() - begun:.0f} s"
         except (GoMissing, RustMissing) as missing:
             said = str(missing)
-        except (BuildBroken, RustBroken) as broken:
+        except BuildBroken as broken:
             said, code = str(broken), 1
         sys.stdout.write(f"{said}\n")
         sys.stdout.flush()

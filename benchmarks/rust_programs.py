@@ -2,22 +2,18 @@
 
 import os
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.drayage import cache_folder
+from tests.harness.build_commands import run_build
 
 LONGEST = 7200.0  # seconds for one command, on a busy machine
 
 
 class RustMissing(Exception):
     """There is no `cargo` or no `git` command to build a program with."""
-
-
-class RustBroken(Exception):
-    """The registry of crates, the repository or the compiler said no."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ def build(program: RustProgram) -> Path:
 
     Raises:
         RustMissing: not built yet, and there is nothing to build it with.
-        RustBroken: the build has failed.
+        BuildBroken: the registry of crates, the repository or the compiler said no.
     """
     if program.place.is_file():
         return program.place
@@ -72,16 +68,6 @@ def _clone(program: RustProgram, folder: Path) -> Path:
 
 
 def _run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(  # noqa: S603
-        command,
-        cwd=folder,
-        # Whoever sets this keeps what is compiled, so that a build that was stopped can go on.
-        env={"CARGO_TARGET_DIR": str(folder / "target"), **os.environ},
-        capture_output=True,
-        text=True,
-        timeout=LONGEST,
-        check=False,
-    )
-    if done.returncode != 0:
-        said = f"exit {done.returncode}: {done.stderr.strip()[-2000:]}"
-        raise RustBroken(f"{' '.join(command[:2])}: {said}")
+    # Whoever sets this keeps what is compiled, so that a build that was stopped can go on.
+    target = os.environ.get("CARGO_TARGET_DIR", str(folder / "target"))
+    run_build(command, folder, {"CARGO_TARGET_DIR": target}, longest=LONGEST)

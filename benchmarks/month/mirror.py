@@ -1,7 +1,6 @@
 """One mirror in simulated time: its real code, from the HTTP client to the blob store."""
 
 import asyncio
-import math
 import os
 import random
 import shutil
@@ -80,7 +79,7 @@ async def open_mirror(
         parts.ask_no_other()
         access = BlobAccessCatalog(database)
         for digest, size in sizes.items():
-            await access.grant(REPOSITORY, digest, size, math.inf)
+            await access.grant(REPOSITORY, digest, size, _now())
         yield SimulatedMirror(source, parts.blobs, parts.store)
 
 

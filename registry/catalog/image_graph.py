@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from registry.catalog.database import Database
 
@@ -64,6 +64,11 @@ class Graph:
                     seen.add(link.digest)
                     waiting.append(link.digest)
 
+    def keep_stored(self, digests: Collection[str]) -> "Graph":
+        """Return the graph as if nothing but these digests was stored."""
+        stored = {digest: size for digest, size in self.stored.items() if digest in digests}
+        return replace(self, stored=stored)
+
     def is_empty(self, image: NamedImage, without: Collection[str] = ()) -> bool:
         """Whether nothing of an image is stored, neither its manifest nor a blob.
 
@@ -104,6 +109,18 @@ class ImageGraphCatalog:
             StoreError: the catalog refused.
         """
         return await self._database.survey(_load)
+
+    async def list_delivered(self, registries: Collection[str]) -> frozenset[str]:
+        """Return the digests whose bytes one of these registries has delivered or proved.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        places = ", ".join("?" * len(registries))
+        query = f"SELECT digest FROM deliveries WHERE registry IN ({places})"  # noqa: S608
+        return await self._database.survey(
+            lambda rows: frozenset(row[0] for row in rows.execute(query, tuple(registries)))
+        )
 
 
 def _load(rows: sqlite3.Connection) -> Graph:

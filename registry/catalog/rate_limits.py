@@ -29,6 +29,17 @@ class RateLimitCatalog:
 
         await self._database.write(change)
 
+    async def find(self, endpoint: str, identity: str) -> RateLimit | None:
+        """Return the pull limit of one endpoint and identity, as `list_all` does.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        found = await self.list_all()
+        return next(
+            (each for each in found if (each.endpoint, each.identity) == (endpoint, identity)), None
+        )
+
     async def list_all(self) -> list[RateLimit]:
         """Return all pull limits, including those that this process is recording at the moment.
 

@@ -161,12 +161,8 @@ async def _plan_eviction(session: Session, wanted: int) -> tuple[int, int, tuple
 
 async def _evict(session: Session, wanted: int) -> tuple[int, int, tuple[int, int]]:
     """Free bytes; return how many were freed, by how many blobs, and what `count_empty` says."""
-    damaged, _ = await session.content.evictor.plan_shrink(wanted)
-    before = await session.content.images.list_stored()
-    freed = await session.content.space.shrink(wanted)
-    after = await session.content.images.list_stored()
-    deleted = {digest for digest, _ in before} - {digest for digest, _ in after}
-    return freed, len(damaged) + len(deleted), await session.content.usage.count_empty()
+    sizes = await session.content.space.shrink(wanted)
+    return sum(sizes), len(sizes), await session.content.usage.count_empty()
 
 
 def _draw_eviction(eviction: Eviction) -> Iterator[str]:

@@ -1,8 +1,17 @@
 """Platforms on the command line: `linux/amd64,linux/arm64`, or one per option."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import typer
 
 from registry.oci.platforms import ALL, own_platform, parse_platform
+
+
+def platform_option(what: str, more: str = "") -> Any:
+    """Return the option `--platform`: its help says `what` it does, its form, and then `more`."""
+    text = f"{what}; amd64 means linux/amd64; may be repeated, or a,b. {more}"
+    return typer.Option("--platform", metavar="OS/ARCH", help=text.strip())
 
 
 def read_platforms(named: Sequence[str] | None) -> list[str]:

@@ -1,11 +1,10 @@
 """Watching the catalog of a running server: is it damaged, or was its file replaced?"""
 
 import asyncio
-from pathlib import Path
 from typing import NoReturn
 
 from registry.errors import CatalogLost
-from registry.store.data_folder import DataFolder
+from registry.store.data_folder import DataFolder, FileIdentity
 
 PERIOD = 1.0  # seconds between two checks
 
@@ -18,14 +17,10 @@ class CatalogWatch:
     then the processes of this server have a file open that nobody else uses any more.
     """
 
-    def __init__(self, folder: DataFolder) -> None:
-        """Remember the file of the catalog, which this process has just opened.
-
-        Raises:
-            OSError: the disk refuses to say which file it is.
-        """
+    def __init__(self, folder: DataFolder, opened: FileIdentity | None) -> None:
+        """`opened` is the file of the catalog before the first process of the server opened it."""
         self._folder = folder
-        self._file = _identify(folder.catalog)
+        self._opened = opened
 
     async def keep_watching(self) -> NoReturn:
         """Watch until cancelled.
@@ -40,19 +35,6 @@ class CatalogWatch:
 
     def _is_lost(self) -> bool:
         try:
-            return self._folder.lost.exists() or _identify(self._folder.catalog) != self._file
+            return self._folder.lost.exists() or self._folder.identify_catalog() != self._opened
         except OSError:  # a disk that does not answer just now says nothing of its files
             return False
-
-
-def _identify(path: Path) -> tuple[int, int] | None:
-    """Return what distinguishes a file from one that replaces it; None if there is no file.
-
-    Raises:
-        OSError: the disk refuses to say it.
-    """
-    try:
-        state = path.stat()
-    except FileNotFoundError:
-        return None
-    return state.st_dev, state.st_ino

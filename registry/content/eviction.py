@@ -81,11 +81,11 @@ class Evictor:
         if wanted > removable:
             return None
         wanted = min(wanted + others, removable)
-        freed = await self._empty_quarantine()
+        freed = sum(await self._empty_quarantine())
         freed += await self._delete_partials(digest, wanted - freed, STALE)
         freed += await self.delete(plan_eviction(coldest, wanted - freed))
         # More, in place of those that clients read.
-        freed += await self.evict(wanted - freed, recent)
+        freed += sum(await self.evict(wanted - freed, recent))
         return freed + await self._delete_partials(digest, wanted - freed, 0.0)
 
     async def count_removable(self, digest: Digest) -> int:
@@ -99,30 +99,30 @@ class Evictor:
     def _count_quarantined(self) -> int:
         return sum(size for _, size in self._catalog.list_quarantined())
 
-    async def evict(self, wanted: int, recent: Recent = NOTHING_RECENT) -> int:
-        """Delete the least recently used blobs that are not being read; return the bytes freed.
+    async def evict(self, wanted: int, recent: Recent = NOTHING_RECENT) -> list[int]:
+        """Delete the least recently used blobs that are not being read; return their sizes.
 
         `recent` ones stay.
         """
-        freed = 0
+        freed: list[int] = []
         tried: set[Digest] = set()
-        while freed < wanted:
-            coldest = await self._catalog.list_coldest(wanted - freed, tried, recent)
-            victims = plan_eviction(coldest, wanted - freed)
+        while (left := wanted - sum(freed)) > 0:
+            coldest = await self._catalog.list_coldest(left, tried, recent)
+            victims = plan_eviction(coldest, left)
             if not victims:
                 break
             tried.update(victim.digest for victim in victims)
-            freed += await self.delete(victims)
+            freed += await self._delete(victims)
         return freed
 
-    async def shrink(self, wanted: int) -> int:
-        """Delete quarantined blobs, then the least recently used ones; return the bytes freed.
+    async def shrink(self, wanted: int) -> list[int]:
+        """Delete quarantined blobs, then the least recently used ones; return their sizes.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused.
         """
-        freed = await self._empty_quarantine() if wanted > 0 else 0
-        return freed + await self.evict(wanted - freed)
+        freed = await self._empty_quarantine() if wanted > 0 else []
+        return freed + await self.evict(wanted - sum(freed))
 
     async def plan_shrink(self, wanted: int) -> tuple[list[int], list[StoredBlobRecord]]:
         """Return what `shrink` would delete: the sizes of quarantined blobs, and other blobs."""
@@ -144,18 +144,21 @@ class Evictor:
         Blobs that are being read stay, and so do blobs that a pin keeps by now, or that were used
         after the time in their record.
         """
-        freed = 0
+        return sum(await self._delete(victims))
+
+    async def _delete(self, victims: Iterable[StoredBlobRecord]) -> list[int]:
+        freed = []
         for victim in victims:
             with self._store.claim(victim.digest) as is_free:
                 size = None
                 if is_free:
                     size = await self._catalog.mark_deleting(victim.digest, victim.used)
                 if size is not None:
-                    freed += size
+                    freed.append(size)
                     await self._delete_marked(victim.digest)
-        self._metrics.evicted_bytes.inc(freed)
+        self._metrics.evicted_bytes.inc(sum(freed))
         if freed:
-            self._log.info("blobs deleted", bytes=freed)
+            self._log.info("blobs deleted", bytes=sum(freed))
         return freed
 
     async def quarantine(self, digest: Digest, why: str) -> None:
@@ -183,12 +186,13 @@ class Evictor:
         """Note that a verified file has taken the place of a blob, which may have been damaged."""
         self._damaged.discard(digest)
 
-    async def _empty_quarantine(self) -> int:
-        freed = 0
+    async def _empty_quarantine(self) -> list[int]:
+        """Delete all quarantined blobs, and return their sizes."""
+        freed = []
         for digest, size in self._catalog.list_quarantined():
             await self._store.delete_quarantined(digest)
             await self._catalog.release(digest)
-            freed += size
+            freed.append(size)
         return freed
 
     async def _count_partials(self, ingested: Digest | None) -> int:

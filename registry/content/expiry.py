@@ -18,7 +18,9 @@ def find_expired(
     """Return the manifests that were not used for longer than `keep_for` allows. Pure.
 
     `keep_for` has seconds by pattern of repositories. A pull of an index also counts for its
-    manifests, and the other way round, since clients may pull only one of them.
+    manifests, and the other way round, since clients may pull only one of them. A use in the future
+    keeps an image: while a machine starts, its clock may be years behind, and that must not delete
+    everything.
     """
     last = dict(uses.last)
     holders: dict[Digest, set[Repository]] = {}

@@ -1,7 +1,8 @@
 """Finding, describing, pinning and unpinning images, for the commands of operators."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from registry.catalog.image_graph import Graph, ImageGraphCatalog, NamedImage
 from registry.catalog.pins import Pin, Root
@@ -21,6 +22,8 @@ from registry.oci.names import (
     parse_reference,
     parse_repository,
 )
+
+Trusted = Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +59,32 @@ class Images:
             for image in _choose(graph, patterns)
         ]
 
-    async def describe(self, patterns: Sequence[ImagePattern]) -> list[ImageReport]:
+    async def describe(
+        self, patterns: Sequence[ImagePattern], trusted: Trusted = MappingProxyType({})
+    ) -> list[ImageReport]:
         """Describe the images that match any of the patterns; all images if there are no patterns.
+
+        `trusted` says for each upstream whose bytes its clients get (decision record 0030); other
+        bytes count as missing in its images. Upstreams without an entry get all bytes.
 
         Raises:
             StoreError: the catalog or the disk refused.
         """
         graph = await self._catalog.load()
-        reporter = ImageReporter(
-            graph, {pin.name: _list_kept(graph, pin) for pin in self._pins.list_all()}
-        )
-        return [
-            await self._add_foreign(
-                reporter.describe(image, await self._find_platforms(graph, image.digest)), graph
-            )
-            for image in _choose(graph, patterns)
-        ]
+        pinned = {pin.name: _list_kept(graph, pin) for pin in self._pins.list_all()}
+        reporters: dict[frozenset[str] | None, ImageReporter] = {}
+        found = []
+        for image in _choose(graph, patterns):
+            registries = trusted.get(parse_repository(image.repository).registry)
+            if registries not in reporters:
+                known = graph
+                if registries is not None:
+                    known = graph.keep_stored(await self._catalog.list_delivered(registries))
+                reporters[registries] = ImageReporter(known, pinned)
+            platforms = await self._find_platforms(graph, image.digest)
+            report = reporters[registries].describe(image, platforms)
+            found.append(await self._add_foreign(report, graph))
+        return found
 
     async def _add_foreign(self, image: ImageReport, graph: Graph) -> ImageReport:
         """Say which of the missing blobs are foreign: only the manifest knows it."""

@@ -271,8 +271,8 @@ class Space:
         """Return how many bytes have to be freed so that `reserve` bytes are free."""
         return reserve + self._catalog.spare.missing - self._free_space.measure()
 
-    async def shrink(self, wanted: int) -> int:
-        """Delete quarantined blobs, then the least recently used ones; return the bytes freed.
+    async def shrink(self, wanted: int) -> list[int]:
+        """Delete quarantined blobs, then the least recently used ones; return their sizes.
 
         Raises:
             StoreError, OSError: the disk or the catalog refused, or another process has been

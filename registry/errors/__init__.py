@@ -32,6 +32,7 @@
     │   ├── UpstreamUnreachable   no connection, no answer in time, or 5xx
     │   │   └── TagUnconfirmed    only one endpoint says what a tag means, and two have to agree
     │   ├── UpstreamThrottled     429: wait `retry_after` seconds
+    │   │   └── PullsReserved     what is left of the pull limit is reserved for clients
     │   ├── UpstreamDenied        401 or 403 with the configured credentials
     │   ├── UpstreamFaulty        an answer that the specification does not allow
     │   │   └── UpstreamLoop      request that has come back to the mirror that sent it
@@ -125,6 +126,7 @@ from registry.errors.unknown import PatternUnmatched as PatternUnmatched
 from registry.errors.unknown import PlatformUnknown as PlatformUnknown
 from registry.errors.unknown import ReferrersUnsupported as ReferrersUnsupported
 from registry.errors.unknown import Unknown as Unknown
+from registry.errors.upstream import PullsReserved as PullsReserved
 from registry.errors.upstream import TagDisputed as TagDisputed
 from registry.errors.upstream import TagUnconfirmed as TagUnconfirmed
 from registry.errors.upstream import UpstreamDenied as UpstreamDenied

@@ -56,6 +56,16 @@ class UpstreamThrottled(UpstreamError):
     summary = "answers 429: too many requests"
 
 
+class PullsReserved(UpstreamThrottled):
+    """The request was not sent: what is left of the pull limit is reserved for clients."""
+
+    summary = "has no more of its pull limit left than is reserved for clients"
+
+    def __init__(self, endpoint: str, remaining: int, keep: int) -> None:
+        why = f"{remaining} requests of its pull limit are left, and keep_pulls is {keep}"
+        super().__init__(endpoint, why)
+
+
 class UpstreamDenied(UpstreamError):
     """401 or 403 with the configured credentials: they are wrong, or the content is private."""
 

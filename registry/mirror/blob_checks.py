@@ -142,8 +142,12 @@ class BlobChecks:
 
 
 def is_expired(access: BlobAccess, now: float) -> bool:
-    """Whether the upstream has to be asked again; what a manifest refers to does not expire."""
-    return access.granted is not None and now - access.granted >= GRANT_LIFE
+    """Whether the upstream has to be asked again; what a manifest refers to does not expire.
+
+    A grant that lies a day or more in the future has expired too: the clock was wrong then, and
+    otherwise the upstream would not be asked for a very long time.
+    """
+    return access.granted is not None and abs(now - access.granted) >= GRANT_LIFE
 
 
 def _make_key(repository: Repository, digest: Digest) -> tuple[str, Repository, Digest]:

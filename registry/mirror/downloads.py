@@ -36,13 +36,16 @@ class Downloads:
         *,
         budget: DownloadBudget,
         bandwidth: Bandwidth,
+        on_delivered: Callable[[DownloadRequest, int | None], None],
     ) -> None:
+        """`on_delivered` is called with each blob that was downloaded, and its size in bytes."""
         self._content = content
         self._tasks = tasks
         self._clock = clock
         self._metrics = metrics
         self.budget = budget
         self.bandwidth = bandwidth
+        self._on_delivered = on_delivered
         self._running: dict[_Key, Download] = {}
         self._have_ended = asyncio.Event()
 
@@ -59,7 +62,7 @@ class Downloads:
         download = self._running[key] = self._build(request)
         download.readers += 1
         task = self._tasks.start(download.run())
-        task.add_done_callback(lambda _: self._forget(key, download))
+        task.add_done_callback(lambda done: self._end(done, key, download, request))
         return download, False
 
     def are_delivering(self, request: DownloadRequest) -> bool:
@@ -93,11 +96,19 @@ class Downloads:
             bandwidth=self.bandwidth,
         )
 
-    def _forget(self, key: _Key, download: Download) -> None:
+    def _end(
+        self,
+        task: asyncio.Task[None],
+        key: _Key,
+        download: Download,
+        request: DownloadRequest,
+    ) -> None:
         if self._running.get(key) is download:
             del self._running[key]
         if not self._running:
             self._have_ended.set()
+        if not task.cancelled() and download.is_delivered and download.failure is None:
+            self._on_delivered(request, download.size)
 
 
 def _make_key(request: DownloadRequest) -> _Key:

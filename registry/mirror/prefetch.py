@@ -8,6 +8,7 @@ from typing import Protocol
 from registry.errors import (
     EntrepotError,
     PlatformUnknown,
+    PullsReserved,
     StoreFull,
     Unknown,
     UpstreamDenied,
@@ -36,7 +37,8 @@ class PrefetchResult:
     other wanted platforms. `only_platform` is the platform of an image without an index, if another
     platform was wanted. `failures` are sentences about failed downloads, and `is_full` says whether
     one of them is about missing space. `foreign` are sentences about layers that the upstream does
-    not have, because clients download them from elsewhere.
+    not have, because clients download them from elsewhere. `is_held_back` says that manifests are
+    missing because the rest of the pull limit is reserved for clients, which is no failure.
     """
 
     digest: Digest
@@ -47,12 +49,16 @@ class PrefetchResult:
     failures: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
     is_full: bool = False
+    is_held_back: bool = False
 
     def add_failure(self, error: EntrepotError) -> None:
         """Add the sentence about a failed download, unless an equal one is there already.
 
         If there is no space for one blob, there is hardly any for the others: that is told once.
         """
+        if isinstance(error, PullsReserved):
+            self.is_held_back = True
+            return
         is_told = self.is_full and isinstance(error, StoreFull)
         self.is_full = self.is_full or isinstance(error, StoreFull)
         if not is_told and (text := format_failure(error)) not in self.failures:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from registry.errors import EntrepotError, UpstreamThrottled
+from registry.errors import EntrepotError, PullsReserved, UpstreamThrottled
 from registry.logs import get_logger
 from registry.mirror.prefetch import Prefetcher, format_failure
 from registry.mirror.prefetch_cost import CostEstimator
@@ -16,7 +16,8 @@ Image = tuple[Repository, Reference]
 class PrefetchCounts:
     """What a run did: of `images`, so many were `complete` at its end, `failed`, or `skipped`.
 
-    Those were skipped that the pull limit did not allow. `fetched` bytes were downloaded.
+    Those were skipped that the pull limit did not allow, or not completely: their signatures may be
+    missing. `fetched` bytes were downloaded.
     """
 
     images: int = 0
@@ -29,8 +30,9 @@ class PrefetchCounts:
 class PrefetchRun:
     """Downloads images one after the other; `choose_platforms` says which of their platforms.
 
-    An empty list means all of them. A registry of whose pull limit no more than `keep_pulls`
-    requests would be left is not asked.
+    An empty list means all of them. An image is not begun if fewer than `keep_pulls` requests of
+    the registry's pull limit would be left. What an image needs beyond the estimate is refused by
+    the `PullReserve` of the endpoint.
     """
 
     def __init__(
@@ -54,6 +56,8 @@ class PrefetchRun:
             self.counts.images += 1
             try:
                 await self._fetch(image)
+            except PullsReserved:
+                self.counts.skipped += 1
             except EntrepotError as error:
                 self._note_failure(image, format_failure(error))
                 if isinstance(error, UpstreamThrottled):
@@ -78,6 +82,8 @@ class PrefetchRun:
         self.counts.fetched += result.fetched
         if result.failures:
             self._note_failure(image, "; ".join(result.failures))
+        elif result.is_held_back:
+            self.counts.skipped += 1
         else:
             self.counts.complete += 1
 
@@ -86,7 +92,7 @@ class PrefetchRun:
         if not requests:
             return True
         limit = (await self._estimator.list_rate_limits()).get(registry)
-        return limit is None or limit.remaining - requests >= self._keep_pulls
+        return limit is None or limit.allows(requests, self._keep_pulls)
 
     def _note_failure(self, image: Image, why: str) -> None:
         self.counts.failed += 1

@@ -33,3 +33,7 @@ class RateLimit:
         ends.
         """
         return -CLOCK_ERROR <= now - self.seen < self.period
+
+    def allows(self, requests: float, keep: int) -> bool:
+        """Whether so many more requests would leave `keep` of those that remain."""
+        return self.remaining - requests >= keep

@@ -47,7 +47,9 @@ async def run_background(service: Service, shared: SharedResources) -> None:
         await _open_console(stack, console, shared.console)
         metrics = open_metrics(stack, shared)
         tasks = await stack.enter_async_context(Tasks())
-        maintaining = tasks.start(service.maintain(shared.settings, shared.folder, metrics))
+        maintaining = tasks.start(
+            service.maintain(shared.settings, shared.folder, metrics, shared.catalog)
+        )
         tasks.start(keep_beating(shared.heartbeats, BACKGROUND))
         ending = tasks.start(wait_for_end(shared.supervisor_pipe))
         await asyncio.wait([maintaining, ending], return_when=asyncio.FIRST_COMPLETED)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from registry.server.heartbeats import Heartbeats
 from registry.settings.model import Settings
-from registry.store.data_folder import DataFolder
+from registry.store.data_folder import DataFolder, FileIdentity
 
 DRAIN = 25.0  # seconds that running answers have after SIGTERM
 
@@ -22,4 +22,5 @@ class SharedResources:
     heartbeats: Heartbeats
     supervisor_pipe: int  # the read end of a pipe that ends when the supervisor ends
     metrics: Path  # the folder of the files of the processes' metrics
+    catalog: FileIdentity | None = None  # the file of the catalog, when the workers were started
     source: str = ""  # where the settings come from, for the log

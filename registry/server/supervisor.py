@@ -8,12 +8,15 @@ import os
 import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from registry.errors import CatalogLost, EntrepotError
 from registry.logs import get_logger
 from registry.server.heartbeats import BACKGROUND, REBUILD
 from registry.server.shared import DRAIN, SharedResources
+from registry.store.data_folder import FileIdentity
 from registry.store.signs_of_life import INTERVAL, SILENCE, Silence
 
 RESPAWN = 1.0  # seconds before a dead process is replaced, so that crashes do not repeat too fast
@@ -57,6 +60,7 @@ class Supervisor:
         self._silences: dict[int, Silence] = {}
         self._children: dict[int, int] = {}
         self._leaving: dict[int, float] = {}  # children that are ended, and when they are killed
+        self._catalog: FileIdentity | None = None
         self._failed_starts = 0
         self._is_stopping = False
         self._log = get_logger("registry.server.master")
@@ -85,13 +89,24 @@ class Supervisor:
         return self._failed_starts < MAX_FAILED_STARTS
 
     def _spawn_all(self, shared: SharedResources) -> None:
+        self._note_catalog(shared)
         for number in self._numbers:
             self._spawn(shared, number)
+
+    def _note_catalog(self, shared: SharedResources) -> None:
+        """Remember the file of the catalog before workers open it.
+
+        If it is replaced after that, some of the processes may have the former file open. The
+        background process opens it at another time, or is replaced later, so it cannot know.
+        """
+        with suppress(OSError):  # then it counts as replaced, and everything is started once more
+            self._catalog = shared.folder.identify_catalog()
 
     def _spawn(self, shared: SharedResources, number: int) -> int:
         pid = os.fork()
         if pid == 0:
             os.close(self._own_end)
+            shared = replace(shared, catalog=self._catalog)
             _run_and_exit(self._run_child(shared, number))
         self._children[pid] = number
         return pid
@@ -161,6 +176,7 @@ class Supervisor:
             self._log.error("not reloaded: the previous settings stay", why=str(error))
             return former
         leaving = list(self._children)
+        self._note_catalog(shared)
         starting = [self._spawn(shared, number) for number in self._numbers if number >= 0]
         if has_started := self._wait_for_start(shared, starting):
             # Started after the workers: without them, the background process reports a problem.

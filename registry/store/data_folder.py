@@ -8,6 +8,7 @@ from registry.errors import StoreError, StoreTooNew
 from registry.store.files import open_new, translate_errors, write_durably
 
 _LONGEST_LAYOUT = 9  # digits
+FileIdentity = tuple[int, int]  # device and inode
 LAYOUT = 1  # raised when an older version could no longer read what this one writes
 
 
@@ -82,6 +83,18 @@ class DataFolder:
     def catalog(self) -> Path:
         """The index over all these files."""
         return self.root / "catalog.db"
+
+    def identify_catalog(self) -> FileIdentity | None:
+        """Return what distinguishes the catalog from a file that replaces it; None: no file.
+
+        Raises:
+            OSError: the disk refuses to say it.
+        """
+        try:
+            state = self.catalog.stat()
+        except FileNotFoundError:
+            return None
+        return state.st_dev, state.st_ino
 
 
 def open_folder(root: Path) -> DataFolder:

@@ -70,6 +70,7 @@ class BlobDownloader:
     def exclude(self, origins: Collection[str]) -> bool:
         """Do not ask these endpoints; return whether others are left; see `BlobDownload`."""
         self._excluded = origins
+        self._may_explore = self._may_explore and not origins
         return bool(self._candidates())
 
     def needs_proof(self, origins: Iterable[str]) -> bool:

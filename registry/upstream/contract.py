@@ -218,6 +218,19 @@ class Source(Protocol):
         """
         ...
 
+    def is_trial_due(self, repository: str) -> bool:
+        """Whether an endpoint that has sent wrong bytes may show now that it sends right ones."""
+        ...
+
+    def open_trial(
+        self, repository: str, digest: Digest, size: int, *, pace: Pace
+    ) -> BlobDownload | None:
+        """Prepare to read a blob of `size` bytes from such an endpoint alone.
+
+        It counts as tried now, so that the next trial is later. None if none is due.
+        """
+        ...
+
     async def list_tags(
         self, repository: str, *, fallback: Fallback = Fallback.NONE
     ) -> UpstreamList:

@@ -6,7 +6,7 @@ of 2xx; other answers become errors of `registry.errors`.
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 import httpx
 
@@ -32,14 +32,16 @@ from registry.upstream.redirects import USUAL, RedirectRules, origin_of
 from registry.upstream.request import Answer, Request, error_of
 
 RecordLimit = Callable[[RateLimit], None]  # is called with each pull limit that is reported
+# Every request that counts against the pull limit is sent inside of one of these.
+SpendPull = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class Endpoint:
     """One base URL of a registry, with its login and its circuit breakers.
 
-    `note_limit` is called with each pull limit that the registry reports. `connect` is how many
-    seconds a new connection may take. `learned` is what its answers have shown, and `measured` what
-    is known of how it delivers.
+    `note_limit` is called with each pull limit that the registry reports, and `spend_pull` allows
+    requests that count against it. `connect` is how many seconds a new connection may take.
+    `learned` is what its answers have shown, and `measured` what is known of how it delivers.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Endpoint:
         note_limit: RecordLimit,
         *,
         rules: RedirectRules = USUAL,
+        spend_pull: SpendPull = nullcontext,
     ) -> None:
         base, prefix = split_endpoint(url)
         self.url = url
@@ -63,6 +66,7 @@ class Endpoint:
         self._login = login
         self._clock = clock
         self._note_limit = note_limit
+        self._spend_pull = spend_pull
 
     @property
     def performance(self) -> Performance:
@@ -80,10 +84,17 @@ class Endpoint:
 
         Raises:
             Unknown: the registry answers 404; `request.missing` makes the error.
+            PullsReserved: the request counts, and `spend_pull` does not allow it.
             UpstreamThrottled, UpstreamDenied, UpstreamFaulty, UpstreamUnreachable: see these
                 errors, and `EndpointHealth.admit`. They are also raised if reading the body fails
                 inside the `async with`.
         """
+        allowed = self._spend_pull() if request.counts else nullcontext()
+        async with allowed, self._request(request) as answer:
+            yield answer
+
+    @asynccontextmanager
+    async def _request(self, request: Request) -> AsyncIterator[Answer]:
         # Failures at the URL of an earlier redirect, and broken bodies, do not count as failures of
         # the endpoint: several of them at once must not open its breaker.
         is_conclusive = request.start_at is None

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeVar, cast
 
 from registry.errors import (
+    PullsReserved,
     Unknown,
     UpstreamError,
     UpstreamUnreachable,
@@ -127,9 +128,22 @@ class EndpointPool:
         ]
         return self._ranking.choose_explored(able, size)
 
+    def choose_tried(self, repository: str) -> Endpoint | None:
+        """Return a suspect that may show now that it sends right bytes; None if there is none."""
+        now = self.clock()
+        able = (
+            each
+            for each in self.suspects.list_due()
+            if self._is_reached(each)
+            and not each.health.is_suspended(now, counts=False, repository=repository)
+        )
+        return next(able, None)
+
     def log_failure(self, endpoint: Endpoint, error: Unknown | UpstreamError) -> None:
         """Log a failure of an endpoint, which is not visible if another endpoint answers."""
-        is_handled = isinstance(error, EndpointSuspended | HeadRefused | RangeRefused)
+        is_handled = isinstance(
+            error, EndpointSuspended | HeadRefused | RangeRefused | PullsReserved
+        )
         if is_inconclusive(error) and not is_handled:
             self._log.warning(
                 "endpoint failed", upstream=self.name, endpoint=endpoint.origin, why=str(error)
@@ -142,15 +156,16 @@ class EndpointPool:
         counts: bool = False,
         fallback: Fallback = Fallback.NONE,
         is_optional: bool = False,
+        is_hedged: bool = False,
         without: Collection[Endpoint] = (),
         last: Collection[Endpoint] = (),
         repository: str = "",
     ) -> T:
         """Put one question about `repository` to one endpoint after the other until one answers.
 
-        With a `fallback` it gives up earlier, and waits for no `Retry-After`. `is_optional` says
-        that most images have no such content, so that a clear "no" is enough. Endpoints in
-        `without` are not asked, and those in `last` are asked after the others.
+        With a `fallback` it gives up earlier, and waits for no `Retry-After`. For most images,
+        content that `is_optional` does not exist, so that a clear "no" is enough. `is_hedged` is as
+        for `Race`. Endpoints in `without` are not asked, those in `last` after the others.
 
         Raises:
             Unknown: all endpoints say that they do not have the content; with `is_optional`, one
@@ -164,7 +179,7 @@ class EndpointPool:
             async with asyncio.timeout(ASK_BUDGET):
                 for is_last_round in _plan_rounds(fallback):
                     endpoints = choose(without=without, repository=repository)
-                    race = Race(question, endpoints, is_optional=is_optional)
+                    race = Race(question, endpoints, is_optional=is_optional, is_hedged=is_hedged)
                     answer = await race.run()
                     self._learn(race)
                     if race.winner is not None:
@@ -211,6 +226,9 @@ class EndpointPool:
             self.note_reached(race.winner)
         for endpoint in race.overtaken:
             self.note_overtaken(endpoint, f"no connection within {CONNECT_WAIT} s")
+        for endpoint, seconds in race.silent.items():
+            self.note_overtaken(endpoint, f"no answer within {seconds:.1f} s")
+            endpoint.measured.note_first_byte(seconds)
         for endpoint, error in race.failures.items():
             self.log_failure(endpoint, error)
             if isinstance(error, NoConnection):

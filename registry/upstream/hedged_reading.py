@@ -12,9 +12,6 @@ from registry.upstream.contract import Chunk
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.wanted_bytes import WantedBytes
 
-LEAST_PATIENCE = 1.0  # seconds; a cold endpoint may have to fetch the blob itself
-FACTOR = 3.0  # the first byte may take that many times what it usually takes
-
 
 @dataclass(eq=False, slots=True)
 class Reading:
@@ -25,11 +22,6 @@ class Reading:
     chunks: AsyncGenerator[Chunk, None]
     first: Chunk | None = None
     began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
-
-    @property
-    def patience(self) -> float:
-        """How many seconds its first bytes may take before another endpoint is asked too."""
-        return max(LEAST_PATIENCE, FACTOR * (self.endpoint.performance.first_byte or 0.0))
 
     async def take_first(self) -> None:
         """Wait for the first chunk."""
@@ -56,7 +48,7 @@ async def begin_soonest(
             if (endpoint := next(turn, None)) is not None:
                 reading = begin(endpoint)
                 running[asyncio.create_task(reading.take_first())] = reading
-                wait = reading.patience
+                wait = endpoint.performance.patience
             if not running:
                 return None
             done, _ = await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)

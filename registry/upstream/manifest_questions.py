@@ -137,6 +137,7 @@ class ManifestQuestions:
                 ask,
                 fallback=question.fallback,
                 is_optional=is_referrers_tag(question.reference),
+                is_hedged=True,
                 without=question.without,
                 repository=question.repository,
             )

@@ -43,6 +43,13 @@ class OfflineSource:
         """Raise UpstreamOffline."""
         self._refuse()
 
+    def is_trial_due(self, repository: str) -> bool:
+        """Nobody is asked."""
+        return False
+
+    def open_trial(self, repository: str, digest: Digest, size: int, *, pace: Pace) -> None:
+        """Nobody is asked."""
+
     async def list_tags(
         self, repository: str, *, fallback: Fallback = Fallback.NONE
     ) -> UpstreamList:

@@ -1,8 +1,9 @@
 """What is known of how an endpoint delivers, from the requests that it has answered. Pure.
 
 Every value is an exponentially weighted mean: a measurement that took longer counts more, and what
-was measured long ago counts little as soon as there is something new. Of rates it is the geometric
-mean, so that a rate that falls to a tenth is noticed as fast as one that grows tenfold.
+was measured long ago counts little as soon as there is something new. So does what was measured in
+the future: the clock was set back, and nobody knows how long ago that was. Of rates it is the
+geometric mean, so that a rate that falls to a tenth is noticed as fast as one that grows tenfold.
 """
 
 import math
@@ -15,6 +16,12 @@ FIRST_BYTE_WEIGHT = 0.25  # of one new time to the first byte
 FAILURE_WEIGHT = 0.25  # of one new success or failure
 FAILURE_MEMORY = 120.0  # seconds; a circuit breaker guards against an endpoint that still fails
 ENOUGH_RIGHT = 64 * 1024 * 1024  # right bytes after which wrong ones before them are forgiven
+FIRST_TRIAL = 3600.0  # seconds until an endpoint that has sent wrong bytes is tried again...
+LONGEST_TRIAL = 24 * 3600.0  # ...which double each time that its bytes are wrong, up to these
+MOST_DOUBLINGS = 10
+LEAST_PATIENCE = 1.0  # seconds; a cold endpoint may have to fetch the content itself
+PATIENCE = 3.0  # an answer may take that many times what it usually takes
+SUSPECT_TIME = 600.0  # seconds for which an endpoint that may have sent wrong bytes is asked last
 LEAST_CHANCE = 0.05  # of a request to succeed, for estimates of endpoints that always fail
 
 
@@ -73,24 +80,39 @@ class Performance:
         """Whether it has sent wrong bytes, and too few right ones since then."""
         return self.wrong > 0 and self.right < ENOUGH_RIGHT
 
+    def is_trial_due(self, now: float) -> bool:
+        """Whether it has sent wrong bytes, and may show now that it does not any more."""
+        wait = FIRST_TRIAL * 2 ** min(MOST_DOUBLINGS, self.wrong - 1)
+        return self.is_distrusted and now >= self.suspected_until + min(wait, LONGEST_TRIAL)
+
+    @property
+    def patience(self) -> float:
+        """How many seconds an answer may take before another endpoint is asked too."""
+        return max(LEAST_PATIENCE, PATIENCE * (self.first_byte or 0.0))
+
     def note_suspect(self, until: float, now: float) -> "Performance":
         """Return what is known after wrong bytes have come that it may have sent."""
-        return replace(self, suspected_until=max(self.suspected_until, until), at=now)
+        return replace(self, suspected_until=max(self.find_suspicion(now), until), at=now)
 
     def note_acquitted(self, now: float) -> "Performance":
         """Return what is known after the bytes of which it was suspected were right."""
         return replace(self, suspected_until=0.0, at=now)
 
     def find_suspicion(self, now: float) -> float:
-        """Return by what suspects are ordered, the likeliest last; 0 if it is none."""
-        return self.suspected_until if now < self.suspected_until else 0.0
+        """Return by what suspects are ordered, the likeliest last; 0 if it is none.
+
+        Of several that are marked at once, some are marked for a little longer than `SUSPECT_TIME`.
+        A mark for much longer is from before the clock was set back, and does not count.
+        """
+        is_marked = 0 < self.suspected_until - now < 2 * SUSPECT_TIME
+        return self.suspected_until if is_marked else 0.0
 
     def chance_of_failure(self, now: float) -> float:
         """Return which part of the requests is expected to fail now; failures are soon forgotten.
 
         So the best endpoint is asked again some minutes after an outage.
         """
-        return self.failing * math.exp(-max(0.0, now - self.at) / FAILURE_MEMORY)
+        return self.failing * math.exp(-abs(now - self.at) / FAILURE_MEMORY)
 
     def estimate(self, size: int, now: float) -> float | None:
         """Return how many seconds `size` bytes will take; None if too little is known.
@@ -113,7 +135,7 @@ class Performance:
 
 def _age(weight: float, former: float, now: float) -> float:
     """Return the weight of something new, which is larger if the last measurement is old."""
-    age = max(0.0, now - former) if former else 0.0
+    age = abs(now - former) if former else 0.0
     return 1.0 - (1.0 - weight) * math.exp(-age / FORGETTING)
 
 

@@ -117,9 +117,12 @@ class Ranking:
         return chosen
 
     def _find_age(self, endpoint: Endpoint) -> float:
-        """Return how many seconds ago a rate of the endpoint was measured, or should have been."""
-        latest = max(endpoint.performance.rated_at, self._tried.get(endpoint, 0.0))
-        return self._now() - latest
+        """Return how many seconds ago a rate of the endpoint was measured, or should have been.
+
+        What lies far in the future is as old: the clock was set back.
+        """
+        moments = endpoint.performance.rated_at, self._tried.get(endpoint, 0.0)
+        return min(abs(self._now() - moment) for moment in moments)
 
     def _has_changed(self, other: Endpoint, seconds: float | None) -> bool:
         """Whether the best endpoint has become much slower since `other` was measured, or explored.

@@ -91,7 +91,7 @@ class RegistrySource:
             learned.refuse_head(Resource.BLOB)
             return size
 
-        return await self._pool.ask(ask, repository=repository)
+        return await self._pool.ask(ask, is_hedged=True, repository=repository)
 
     def open_blob(
         self, repository: str, digest: Digest, size: int | None, *, pace: Pace | None = None
@@ -99,6 +99,22 @@ class RegistrySource:
         """Prepare to read a blob of `size` bytes (None: not known); this sends no request."""
         request = self._blob_request("GET", repository, digest)
         return BlobDownloader(self._pool, request, size, pace or Unpaced())
+
+    def is_trial_due(self, repository: str) -> bool:
+        """Whether a suspect may show now that it sends right bytes; this sends no request."""
+        return self._pool.choose_tried(repository) is not None
+
+    def open_trial(
+        self, repository: str, digest: Digest, size: int, *, pace: Pace
+    ) -> BlobDownloader | None:
+        """Prepare to read a blob from such a suspect alone; it counts as tried now."""
+        tried = self._pool.choose_tried(repository)
+        if tried is None:
+            return None
+        self._pool.suspects.mark([tried.origin])
+        download = self.open_blob(repository, digest, size, pace=pace)
+        download.exclude([each.origin for each in self._pool.endpoints if each is not tried])
+        return download
 
     def _blob_request(self, method: str, repository: str, digest: Digest) -> Request:
         text = str(digest)

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from registry.logs import get_logger
 from registry.upstream.endpoint import Endpoint
+from registry.upstream.performance import SUSPECT_TIME
 
-SUSPECT_TIME = 600.0  # seconds for which an endpoint that may have sent wrong bytes is asked last
 LATER = 1e-5  # seconds; of several that are marked at once, each is marked longer than the former
 
 
@@ -43,7 +43,7 @@ class Suspects:
         is asked before the endpoint that sends wrong bytes.
         """
         for origin in origins:
-            latest = max(each.performance.suspected_until for each in self._endpoints)
+            latest = max(map(self._find_suspicion, self._endpoints))
             for endpoint in self._find(origin):
                 until = endpoint.measured.now() + SUSPECT_TIME
                 endpoint.measured.note_suspect(max(until, latest + LATER))
@@ -70,12 +70,27 @@ class Suspects:
         """Whether an endpoint may send wrong bytes."""
         return self._is_marked(endpoint) or endpoint.performance.is_distrusted
 
+    def list_due(self) -> list[Endpoint]:
+        """Return the endpoints that may show now that they send right bytes; longest due first.
+
+        There is none if all are suspect: then they are asked anyway.
+        """
+        due = [
+            each for each in self._endpoints if each.performance.is_trial_due(each.measured.now())
+        ]
+        if all(map(self.is_suspect, self._endpoints)):
+            return []
+        return sorted(due, key=lambda each: each.performance.suspected_until)
+
     def _is_marked(self, endpoint: Endpoint) -> bool:
-        return endpoint.performance.find_suspicion(endpoint.measured.now()) > 0.0
+        return self._find_suspicion(endpoint) > 0.0
+
+    def _find_suspicion(self, endpoint: Endpoint) -> float:
+        return endpoint.performance.find_suspicion(endpoint.measured.now())
 
     def rank(self, endpoint: Endpoint) -> tuple[bool, bool, float]:
         """Return by what endpoints are ordered: suspects are last, and the likeliest one of all."""
-        suspicion = endpoint.performance.find_suspicion(endpoint.measured.now())
+        suspicion = self._find_suspicion(endpoint)
         is_accused = suspicion > 0.0 and endpoint not in self._trusted
         return endpoint.performance.is_distrusted, is_accused, suspicion
 

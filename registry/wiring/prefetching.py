@@ -31,7 +31,7 @@ async def _run(
     """
     sources = PrefetchSources(settings.registries, content.pull_history, content.images)
     images = await sources.find_images(prefetch)
-    async with open_warming(settings) as (prefetcher, estimator):
+    async with open_warming(settings, prefetch.keep_pulls) as (prefetcher, estimator):
         choose = partial(sources.choose_platforms, prefetch)
         run = PrefetchRun(prefetcher, estimator, choose, prefetch.keep_pulls)
         return asdict(await run.fetch_all(images))

@@ -31,6 +31,7 @@ from registry.mirror.question_limit import QuestionLimit
 from registry.mirror.revalidation import Revalidator
 from registry.mirror.routing import UpstreamTable
 from registry.mirror.tags_and_referrers import TagsAndReferrers
+from registry.mirror.trials import Trials
 from registry.mirror.upstream_waits import UpstreamWaits
 from registry.settings.model import Settings
 from registry.settings.trust_domains import find_trusted
@@ -164,13 +165,16 @@ class PullServices:
     def _downloads(self) -> Downloads:
         limits = self._settings.limits
         spread = WARMING_SPREAD if self._is_warming else None
+        budget = DownloadBudget(limits.download_memory, limits.download_connections, spread)
+        trials = Trials(self._tasks, self._metrics, budget=budget, bandwidth=self._bandwidth)
         return Downloads(
             self._content.content,
             self._tasks,
             self._clock,
             self._metrics,
-            budget=DownloadBudget(limits.download_memory, limits.download_connections, spread),
+            budget=budget,
             bandwidth=self._bandwidth,
+            on_delivered=trials.note,
         )
 
     @cached_property

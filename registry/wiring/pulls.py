@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from functools import partial
 
 from registry.catalog.database import Database
 from registry.catalog.endpoints import EndpointCatalog
@@ -21,7 +22,9 @@ from registry.settings.model import Settings
 from registry.tasks import Tasks
 from registry.upstream.client import open_client
 from registry.upstream.contract import Source
+from registry.upstream.endpoint import SpendPull
 from registry.upstream.offline import OfflineSource
+from registry.upstream.pull_reserve import PullReserve
 from registry.upstream.via import ViaWriter, make_name
 from registry.wiring.content import find_data_folder, open_handles
 from registry.wiring.data_folder import open_database
@@ -59,13 +62,17 @@ async def open_services(
             database=database,
             stored=stored,
             outages=outages,
-            via=via,
+            via=via or ViaWriter(make_name()),
         )
 
 
 @asynccontextmanager
-async def open_warming(settings: Settings) -> AsyncIterator[tuple[Prefetcher, CostEstimator]]:
+async def open_warming(
+    settings: Settings, keep_pulls: int = 0
+) -> AsyncIterator[tuple[Prefetcher, CostEstimator]]:
     """Open the objects for `images warm` and `images refresh`, over an existing data folder.
+
+    They leave `keep_pulls` requests of each pull limit for clients.
 
     Raises:
         StoreError: the catalog cannot be opened.
@@ -75,7 +82,14 @@ async def open_warming(settings: Settings) -> AsyncIterator[tuple[Prefetcher, Co
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(handles.folder))
         mirror = await _open_mirror(
-            stack, settings, handles, Metrics(), database=database, is_warming=True
+            stack,
+            settings,
+            handles,
+            Metrics(),
+            database=database,
+            via=ViaWriter(make_name()),
+            is_warming=True,
+            keep_pulls=keep_pulls,
         )
         manifests, blobs = mirror.manifests, mirror.blobs
         prefetcher = Prefetcher(manifests, blobs, ReferrerFetcher(manifests, mirror.lists))
@@ -93,12 +107,12 @@ async def _open_mirror(
     metrics: Metrics,
     *,
     database: Database,
+    via: ViaWriter,
     stored: CacheStatus = CacheStatus.HIT,
     outages: Outages | None = None,
-    via: ViaWriter | None = None,
     is_warming: bool = False,
+    keep_pulls: int = 0,
 ) -> Mirror:
-    via = via or ViaWriter(make_name())
     own_ports = frozenset({settings.server.listen.port, settings.server.console.port})
     clients = {
         name: await stack.enter_async_context(
@@ -110,13 +124,14 @@ async def _open_mirror(
     # The tasks end before their connections are closed, since threads may read from these.
     tasks = await stack.enter_async_context(Tasks())
     limits = LimitRecorder(RateLimitCatalog(database), tasks, metrics)
+    reserve = partial(_reserve_pulls, RateLimitCatalog(database), keep_pulls)
     performance = PerformanceRecorder(EndpointCatalog(database), metrics)
     sources: dict[str, Source] = {}
     for name, upstream in settings.upstreams.items():
         if settings.offline:
             sources[name] = OfflineSource(name)
         else:
-            endpoints = build_endpoints(name, upstream, clients[name], limits.note)
+            endpoints = build_endpoints(name, upstream, clients[name], limits.note, reserve)
             performance.watch(name, endpoints)
             sources[name] = build_source(name, upstream, endpoints)
     tasks.keep(performance.keep_exchanging())
@@ -134,3 +149,12 @@ async def _open_mirror(
         is_warming=is_warming,
     )
     return services.build_mirror()
+
+
+def _reserve_pulls(
+    limits: RateLimitCatalog, keep_pulls: int, origin: str, identity: str
+) -> SpendPull:
+    """Return what allows the counted requests to one endpoint, as one user."""
+    if not keep_pulls:
+        return nullcontext
+    return PullReserve(origin, keep_pulls, partial(limits.find, origin, identity), time.time).spend

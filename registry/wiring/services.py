@@ -12,7 +12,7 @@ from registry.mirror.cache_status import CacheStatus
 from registry.mirror.mirror import Mirror
 from registry.mirror.outages import Outages
 from registry.settings.model import Settings
-from registry.store.data_folder import DataFolder
+from registry.store.data_folder import DataFolder, FileIdentity
 from registry.tasks import Tasks
 from registry.upstream.client import preload
 from registry.upstream.trust import trust_system
@@ -37,11 +37,14 @@ class Service:
     """The functions of a server.
 
     Each worker calls `open_mirror`. The background process calls `maintain`, which runs until it is
-    cancelled, and for `/readyz` `find_problem`, in a thread: why pulls cannot be answered, or "".
+    cancelled; the last argument is the file of the catalog when the workers were started. For
+    `/readyz` it calls `find_problem`, in a thread: why pulls cannot be answered, or "".
     """
 
     open_mirror: Callable[[Settings, DataFolder, Metrics], AbstractAsyncContextManager[Mirror]]
-    maintain: Callable[[Settings, DataFolder, Metrics], Coroutine[Any, Any, None]]
+    maintain: Callable[
+        [Settings, DataFolder, Metrics, FileIdentity | None], Coroutine[Any, Any, None]
+    ]
     find_problem: Callable[[], str] = find_no_problem
 
 
@@ -87,7 +90,7 @@ def build_bundle_service(
         handles = replace(open_handles(folder), blobs=store)
         return open_services(settings, handles, metrics, CacheStatus.BUNDLE)
 
-    async def maintain(_: Settings, __: DataFolder, ___: Metrics) -> None:
+    async def maintain(*_: object) -> None:
         await verify(store)
 
     return Service(open_mirror, maintain, store.find_problem)
@@ -110,9 +113,11 @@ async def import_names(
         return await content.importer.load_names(opened)
 
 
-async def _maintain(settings: Settings, folder: DataFolder, metrics: Metrics) -> None:
+async def _maintain(
+    settings: Settings, folder: DataFolder, metrics: Metrics, catalog: FileIdentity | None
+) -> None:
     async with open_content(settings, metrics) as content, Tasks() as tasks:
-        watching = tasks.start(CatalogWatch(folder).keep_watching())
+        watching = tasks.start(CatalogWatch(folder, catalog).keep_watching())
         tidying = tasks.start(content.maintenance.keep_tidy())
         if settings.prefetch and not settings.offline:
             # Only here: the libraries that read lists are needed by no other process.

@@ -2,7 +2,8 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import httpx
 
@@ -12,7 +13,7 @@ from registry.settings.upstreams import UpstreamSettings
 from registry.upstream.auth import Login
 from registry.upstream.client import load_trust
 from registry.upstream.credentials import find_credentials, find_identity
-from registry.upstream.endpoint import Endpoint, RecordLimit
+from registry.upstream.endpoint import Endpoint, RecordLimit, SpendPull
 from registry.upstream.failover import EndpointPool
 from registry.upstream.redirects import RedirectRules, origin_of
 from registry.upstream.registry import RegistrySource
@@ -36,8 +37,12 @@ def build_endpoints(
     settings: UpstreamSettings,
     client: httpx.AsyncClient,
     record_limit: RecordLimit,
+    reserve: Callable[[str, str], SpendPull] = lambda _, __: nullcontext,
 ) -> list[Endpoint]:
-    """Make the endpoints of one upstream registry."""
+    """Make the endpoints of one upstream registry.
+
+    `reserve` gets the origin and the user of each, and returns what allows its counted requests.
+    """
     clock = time.monotonic
     tokens = TokenCache(client, clock)
     credentials = find_credentials(name, settings)
@@ -50,6 +55,7 @@ def build_endpoints(
             clock,
             record_limit,
             rules=rules,
+            spend_pull=reserve(origin_of(url), find_identity(credentials, url)),
         )
         for url in settings.endpoints
     ]

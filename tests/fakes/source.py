@@ -218,6 +218,11 @@ class MemorySource:
         content = self.blobs.get((repository, str(digest)))
         return MemoryTransfer(self.tap, content, BlobUnknown(repository, str(digest)), size)
 
+    def is_trial_due(self, repository: str) -> bool:
+        return False
+
+    def open_trial(self, repository: str, digest: Digest, size: int, *, pace: Pace) -> None: ...
+
     async def list_tags(
         self, repository: str, *, fallback: Fallback = Fallback.NONE
     ) -> UpstreamList:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from zlib import crc32
+
+from tests.harness.build_commands import run_build
 
 # A version that cannot be built by `go install` needs one of the other ways.
 Way = Literal["install", "require", "vendored"]
@@ -23,10 +24,6 @@ _FAST = ("-trimpath", "-ldflags=-s -w")
 
 class GoMissing(Exception):
     """There is no `go` command to build a program with."""
-
-
-class BuildBroken(Exception):
-    """The module proxy or the compiler said no."""
 
 
 @dataclass(frozen=True)
@@ -119,16 +116,5 @@ def _build_vendored(program: GoProgram, built: Path) -> None:
 
 
 def _go(folder: Path, *arguments: str, **environment: str) -> str:
-    done = subprocess.run(
-        ["go", *arguments],
-        cwd=folder,
-        env={**os.environ, "GOWORK": "off", "CGO_ENABLED": "0", **environment},
-        capture_output=True,
-        text=True,
-        timeout=LONGEST,
-        check=False,
-    )
-    if done.returncode != 0:
-        said = f"exit {done.returncode}: {done.stderr.strip()[-2000:]}"
-        raise BuildBroken(f"go {' '.join(arguments)}: {said}")
-    return done.stdout
+    environment = {"GOWORK": "off", "CGO_ENABLED": "0", **environment}
+    return run_build(["go", *arguments], folder, environment, longest=LONGEST)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.cli.terminal import format_bytes
+from registry.cli.terminal import format_bytes, format_count
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
 from tests.fakes.upstream.content import digest_bytes
@@ -93,6 +93,9 @@ def test_evicting_begins_with_the_longest_unused(
     assert (evicted.returncode, evicted.stderr) == (0, "")
     gone = read_sizes(*images).keys() - read_stored(mirror.data).keys()
     assert planned["freed"] == sum(read_sizes(*images)[digest] for digest in gone)
+    assert planned["blobs"] == len(gone)
+    what = f"{format_count(len(gone), 'blob')}, {format_bytes(planned['freed'])}"
+    assert evicted.stdout.startswith(f"deleted {what}\n")
     assert gone <= read_sizes(images[1]).keys()
     assert pull(mirror, images[0]) == ["hit"] * 2
 

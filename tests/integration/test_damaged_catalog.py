@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 
@@ -53,6 +54,19 @@ def overwrite(catalog: Path) -> None:
         file.write(b"\xff" * (catalog.stat().st_size - PAGE))
 
 
+@contextmanager
+def stopping(mirror: MirrorProcess) -> Iterator[None]:
+    """Stop all processes of a mirror for some seconds."""
+    processes = [mirror.pid, *list_children(mirror.pid)]
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
+
+
 def delete(catalog: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         catalog.with_name(catalog.name + suffix).unlink(missing_ok=True)
@@ -88,9 +102,9 @@ def test_what_a_command_finds_the_server_repairs(
     mirror: MirrorProcess, image: Image, words: tuple[str, ...]
 ) -> None:
     """A command that meets the damage says what makes the catalog again, and it is made."""
-    overwrite(mirror.data / "catalog.db")
-
-    found = mirror.run(*words)
+    with stopping(mirror):  # or else the server may find it first
+        overwrite(mirror.data / "catalog.db")
+        found = mirror.run(*words)
 
     assert (found.returncode, found.stdout) == (1, "")
     assert "start `entrepot serve`" in found.stderr

@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.mirror import MirrorProcess
@@ -78,3 +80,28 @@ def test_a_reload_adds_a_prefetch_of_what_clients_pulled(
 
     assert (done["name"], done["skipped"]) == ("limited", 1)
     assert not is_warm(mirror, again)
+
+
+@pytest.mark.parametrize("is_cosign", [True, False])
+def test_signatures_leave_the_reserved_pulls(
+    make_mirror: MirrorMaker, hub: FakeUpstream, *, is_cosign: bool
+) -> None:
+    """Signatures whose number nobody knows before take no request that `keep_pulls` reserves."""
+    image = hub.add_image("night/signed", "1", [make_layer(7)])
+    if is_cosign:
+        names = [f"{image.digest.replace(':', '-', 1)}.{kind}" for kind in ("sig", "att", "sbom")]
+        signatures = [hub.add_image("night/signed", each, [each.encode()]) for each in names]
+    else:
+        layers = [f"signature {number}".encode() for number in range(3)]
+        signatures = [hub.add_image("night/signed", None, [each], subject=image) for each in layers]
+    hub.pulls_left = hub.pulls_limit = 7  # one for the image, so one for its three signatures
+    prefetch = {"name": "nightly", "every": "6h", "images": ["night/signed:1"], "keep_pulls": 5}
+    mirror = make_mirror({"prefetch": [prefetch]}, workers=1)
+
+    [done] = await_runs(mirror, 1)
+
+    assert (done["complete"], done["failed"], done["skipped"]) == (0, 0, 1)
+    assert hub.pulls_left == 5
+    assert is_warm(mirror, image)
+    assert [is_warm(mirror, each) for each in signatures].count(True) == 1
+    assert mirror.events("endpoint failed") == []

@@ -1,5 +1,6 @@
 """Bytes of a private upstream go to another one only if that one has them too."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,3 +127,40 @@ def test_what_was_proved_before_an_outage_is_served_in_it(
     answer = fetch(f"{mirror.url}/v2/library/base/blobs/{layer}")
 
     assert (answer.status, answer.body) == (200, LAYER)
+
+
+def test_the_offline_list_says_what_clients_get(
+    mirror: MirrorProcess, hub: FakeUpstream, image: Image
+) -> None:
+    """Bytes of another registry count as missing until they are proved, as offline they do."""
+    hub.add_manifest("library/thief", "1", image.manifest, image.media_type)
+    base = hub.add_image("library/base", "1", [LAYER, b"base"])
+    for name, found in (("library/base", base), ("library/thief", image)):
+        for digest in found.blobs:
+            pull(mirror, name, digest)
+    wait_until(
+        lambda: all(
+            fetch(f"{mirror.url}/v2/library/base/blobs/{digest}").origin == "hit"
+            for digest in base.blobs
+        ),
+        "the public image is stored",
+    )
+    mirror.stop()
+    names = ("team.test/app:1", "library/thief:1", "library/base:1")
+
+    listed = mirror.run("images", "ls", "--offline", "--json", *names)
+    mirror.start("--offline")
+
+    told = {each["name"]: each["ready"] for each in json.loads(listed.stdout)}
+    assert listed.returncode == 1
+    assert told == {
+        "team.test/app:1": True,
+        "docker.io/library/base:1": True,
+        "docker.io/library/thief:1": False,
+    }
+    lost = [each["missing"] for each in json.loads(listed.stdout) if not each["ready"]]
+    assert [blob["digest"] for blob in lost[0][0]["blobs"]] == [image.config]
+    for name, found in (("team.test/app", image), ("library/base", base)):
+        assert [pull(mirror, name, each).status for each in found.blobs] == [200] * len(found.blobs)
+    assert pull(mirror, "library/thief", image.config).status == 404
+    assert pull(mirror, "library/thief", image.layers[0]).status == 200

@@ -1,7 +1,6 @@
 """One process of a mirror in memory, whose upstream has several endpoints with faults."""
 
 import asyncio
-import math
 import os
 import shutil
 import tempfile
@@ -23,6 +22,7 @@ from registry.oci.names import Repository
 from registry.settings.model import LimitSettings
 from registry.store.data_folder import open_folder
 from registry.tasks import Tasks
+from registry.upstream.performance import Performance
 from registry.wiring.content import open_handles
 from tests.fakes.space import AmpleSpace
 from tests.fakes.virtual_endpoints import VirtualEndpoint, VirtualTransport, build_source
@@ -107,13 +107,14 @@ class EndpointSite:
         await self._database.__aenter__()
         self._tasks = Tasks()
         client = httpx.AsyncClient(transport=VirtualTransport(endpoints))
+        self._source = build_source(endpoints, client)
         self.parts = ProcessParts(
             open_handles(self.folder),
             self._database,
             limits=LimitSettings(download_memory=MEMORY),
             space=AmpleSpace(),
             tasks=self._tasks,
-            sources={REPOSITORY.registry: build_source(endpoints, client)},
+            sources={REPOSITORY.registry: self._source},
             connections=connections,
         )
         self.parts.ask_no_other()
@@ -124,7 +125,13 @@ class EndpointSite:
     def allow(self, digest: Digest, size: int) -> None:
         """Let the repository have a blob."""
         access = BlobAccessCatalog(self._database)
-        self.run(access.grant(REPOSITORY, digest, size, math.inf))
+        self.run(access.grant(REPOSITORY, digest, size, self.parts.clock()))
+
+    def forget_endpoints(self) -> None:
+        """Forget how the endpoints deliver, and who has lied, as after the loss of the catalog."""
+        for endpoint in self._source._pool.endpoints:
+            endpoint.measured.take_new()
+            endpoint.measured.adopt(Performance())
 
     def join(self, reader: Reader, digest: Digest) -> None:
         """Let a reader connect."""

@@ -14,7 +14,8 @@ from benchmarks.bench import Bench, Case, Measure, list_peers, run_case
 from benchmarks.built_peers import NORA, Angos, Distribution, Nora
 from benchmarks.processes import Server, read_pss
 from benchmarks.results import US
-from benchmarks.rust_programs import RustBroken, RustMissing, build
+from benchmarks.rust_programs import RustMissing, build
+from tests.harness.build_commands import BuildBroken
 from tests.harness.deadline import await_truth
 from tests.harness.processes import list_children
 
@@ -92,6 +93,6 @@ def test_a_failed_build_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     tool = tmp_path / "cargo"
     tool.write_text("#!/bin/sh\necho 'no such crate' >&2\nexit 101\n")
     tool.chmod(0o755)
-    with pytest.raises(RustBroken, match="exit 101: no such crate"):
+    with pytest.raises(BuildBroken, match="exit 101: no such crate"):
         build(NORA)
     assert not NORA.place.exists()

@@ -13,7 +13,7 @@ from registry.cli.bundle.selection import OtherSide, read_other_side
 from registry.cli.images import sources
 from registry.cli.images.gathered import Gathered
 from registry.cli.messages import MISUSED, fail, report_errors, warn
-from registry.cli.platforms import read_checked_platforms
+from registry.cli.platforms import platform_option, read_checked_platforms
 from registry.cli.printing import print_report
 from registry.cli.session import Config, Json
 from registry.cli.terminal import format_bytes, format_count
@@ -38,14 +38,7 @@ _Guesses = Annotated[
     bool,
     typer.Option("--guesses", help="Texts that look like images have to be in the bundle too."),
 ]
-_Platforms = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--platform",
-        metavar="OS/ARCH",
-        help="These have to be in the bundle; amd64 means linux/amd64; may be repeated, or a,b.",
-    ),
-]
+_Platforms = Annotated[list[str] | None, platform_option("These have to be in the bundle")]
 _Have = Annotated[
     list[Path] | None,
     typer.Option(

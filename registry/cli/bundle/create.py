@@ -17,7 +17,7 @@ from registry.cli.choices import read_choice
 from registry.cli.images import sources
 from registry.cli.images.gathered import Gathered, print_notes
 from registry.cli.messages import FAILED, fail, warn
-from registry.cli.platforms import choose_platforms, includes_all
+from registry.cli.platforms import choose_platforms, includes_all, platform_option
 from registry.cli.session import Config, DryRun, Json, Quiet, Session, operate
 from registry.image_lists.results import Entry
 from registry.oci.names import format_image
@@ -33,15 +33,7 @@ _Images = Annotated[
         help="Names, or globs that match stored tags; 'app@*' matches stored images without a tag.",
     ),
 ]
-_Platforms = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--platform",
-        metavar="OS/ARCH",
-        help="Write only these platforms, or all; amd64 means linux/amd64; may be repeated, or"
-        " a,b.",
-    ),
-]
+_Platforms = Annotated[list[str] | None, platform_option("Write only these platforms, or all")]
 _Modes = Literal["subset", "complete", "flat"]
 _Mode = Annotated[
     _Modes,

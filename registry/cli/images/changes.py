@@ -8,7 +8,7 @@ import typer
 
 from registry.cli.messages import fail, warn
 from registry.cli.names import find_known, find_names, format_rest, format_unknown, match_exactly
-from registry.cli.platforms import includes_all, read_platforms
+from registry.cli.platforms import includes_all, platform_option, read_platforms
 from registry.cli.printing import print_report
 from registry.cli.session import Config, DryRun, Json, Quiet, Session, operate
 from registry.cli.terminal import format_bytes
@@ -24,13 +24,7 @@ if TYPE_CHECKING:
 _LIST = "entrepot images ls"
 _Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names or globs.")]
 _Platforms = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--platform",
-        metavar="OS/ARCH",
-        help="Keep only these platforms; amd64 means linux/amd64; may be repeated, or a,b. Default:"
-        " all.",
-    ),
+    list[str] | None, platform_option("Keep only these platforms", "Default: all.")
 ]
 
 

@@ -17,13 +17,14 @@ from registry.cli.images.refresh import refresh
 from registry.cli.images.warm import warm
 from registry.cli.messages import fail, warn
 from registry.cli.names import find_known, match_exactly
-from registry.cli.platforms import read_checked_platforms
+from registry.cli.platforms import platform_option, read_checked_platforms
 from registry.cli.printing import Summary, print_report
 from registry.cli.session import Config, Json, Session, operate
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_age, format_bytes, format_count
 from registry.oci.image_patterns import ImagePattern
 from registry.reports.images import Image, Platform, list_images
+from registry.settings.trust_domains import find_trusted
 
 _Listed = Annotated[
     list[str] | None, typer.Argument(metavar="[IMAGE]...", help="Names or globs; default: all.")
@@ -33,15 +34,7 @@ _NOTHING = (
     "no image is stored here yet; pull one through the mirror, or run: entrepot images warm IMAGE"
 )
 _Shown = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names or globs.")]
-_Platforms = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--platform",
-        metavar="OS/ARCH",
-        help="With --offline: check these platforms; amd64 means linux/amd64; may be repeated, or"
-        " a,b.",
-    ),
-]
+_Platforms = Annotated[list[str] | None, platform_option("With --offline: check these platforms")]
 
 
 def build_images_app() -> typer.Typer:
@@ -89,7 +82,9 @@ def list_stored(
         patterns = [ImagePattern.parse(name, registries) for name in images or []]
         if inventory:
             return await print_inventory(session, patterns)
-        found = await session.content.images.describe(patterns)
+        # Offline, nobody can prove that an upstream has bytes of another one.
+        trusted = find_trusted(session.settings.upstreams) if offline else {}
+        found = await session.content.images.describe(patterns, trusted)
         is_ready = True
         if offline:
             is_ready = print_readiness(

@@ -9,7 +9,7 @@ from registry.cli.images.warm_report import explain_failure
 from registry.cli.lines import print_line
 from registry.cli.messages import MISUSED, fail, warn
 from registry.cli.names import find_names, match_exactly, require_upstream
-from registry.cli.platforms import read_checked_platforms
+from registry.cli.platforms import platform_option, read_checked_platforms
 from registry.cli.printing import print_report
 from registry.cli.session import Config, DryRun, Json, Quiet, Session, operate
 from registry.cli.terminal import format_bytes, format_count
@@ -28,11 +28,9 @@ _Images = Annotated[
 ]
 _Platforms = Annotated[
     list[str] | None,
-    typer.Option(
-        "--platform",
-        metavar="OS/ARCH",
-        help="More platforms to download, or all; amd64 means linux/amd64; may be repeated, or a,b."
-        " Stored and pinned platforms are always refreshed; if there are none, this machine's"
+    platform_option(
+        "More platforms to download, or all",
+        "Stored and pinned platforms are always refreshed; if there are none, this machine's"
         " platform.",
     ),
 ]

@@ -24,7 +24,7 @@ from registry.cli.lines import print_line
 from registry.cli.messages import MISUSED, fail
 from registry.cli.names import require_upstream
 from registry.cli.numbers import read_number
-from registry.cli.platforms import choose_platforms
+from registry.cli.platforms import choose_platforms, platform_option
 from registry.cli.printing import print_report
 from registry.cli.session import (
     Config,
@@ -50,12 +50,7 @@ ESTIMATED_AT_ONCE = 8  # images that are estimated at the same time
 
 _Platforms = Annotated[
     list[str] | None,
-    typer.Option(
-        "--platform",
-        metavar="OS/ARCH",
-        help="Download these platforms, or all; amd64 means linux/amd64; may be repeated, or a,b."
-        " Default: this machine's.",
-    ),
+    platform_option("Download these platforms, or all", "Default: this machine's."),
 ]
 _AtOnce = Annotated[
     int,

@@ -82,7 +82,7 @@ async def test_auditors_have_passes_of_their_own(
 
 
 async def test_a_pass_is_due_when_there_was_none_for_long(site: Site) -> None:
-    """A pass is due at first, until it has ended, and `INTERVAL` after its beginning."""
+    """A pass is due at first, until it has ended, and `INTERVAL` after or before its beginning."""
     content = site.content.audit
     assert content.is_due(BACKGROUND)
     await site.fill(A)
@@ -97,6 +97,10 @@ async def test_a_pass_is_due_when_there_was_none_for_long(site: Site) -> None:
     assert not content.is_due(BACKGROUND)
     site.now = began + INTERVAL
     assert content.is_due(BACKGROUND)
+    site.now = began - INTERVAL + 1
+    assert not content.is_due(BACKGROUND)
+    site.now = began - INTERVAL
+    assert content.is_due(BACKGROUND), "the clock was set back"
 
 
 async def test_reading_keeps_its_pace(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataFolder:
     return folder
 
 
+def watch(folder: DataFolder) -> CatalogWatch:
+    """Watch the file that is the catalog now."""
+    return CatalogWatch(folder, folder.identify_catalog())
+
+
 def mark(folder: DataFolder) -> None:
     folder.lost.write_bytes(b"damaged\n")
 
@@ -44,10 +49,10 @@ async def test_a_catalog_that_is_lost_is_noticed(
     folder: DataFolder, change: Callable[[DataFolder], None], is_early: bool
 ) -> None:
     """Whether it is damaged, replaced or deleted, and whenever: all processes have to know."""
-    watch = CatalogWatch(folder)
+    early = watch(folder)
     if is_early:
         change(folder)
-    watching = asyncio.create_task(watch.keep_watching())
+    watching = asyncio.create_task(early.keep_watching())
     if not is_early:
         await asyncio.sleep(0.01)
         assert not watching.done()
@@ -59,7 +64,7 @@ async def test_a_catalog_that_is_lost_is_noticed(
 
 async def test_writing_to_the_catalog_is_no_loss(folder: DataFolder) -> None:
     """A file that changes in place is the same file."""
-    watching = asyncio.create_task(CatalogWatch(folder).keep_watching())
+    watching = asyncio.create_task(watch(folder).keep_watching())
     folder.catalog.touch()
     await asyncio.sleep(0.02)
     assert not watching.done()
@@ -80,7 +85,7 @@ async def test_a_disk_that_refuses_for_a_moment_is_no_loss(
             raise OSError(code, os.strerror(code), str(path))
         return stat(path, **options)
 
-    watching = asyncio.create_task(CatalogWatch(folder).keep_watching())
+    watching = asyncio.create_task(watch(folder).keep_watching())
     with monkeypatch.context() as patch:
         patch.setattr(Path, "stat", refuse)
         for _ in range(2000):

@@ -84,6 +84,19 @@ async def test_a_grant_counts_for_a_day(process: ProcessParts, asked: Asked) -> 
     assert await find(process) == BlobAccess(len(CONTENT), process.now)
 
 
+async def test_a_grant_in_the_future_is_asked_again(process: ProcessParts, asked: Asked) -> None:
+    """If the clock was set back a day, the upstream is asked, and the grant has the new time."""
+    process.now -= GRANT_LIFE - 1
+    assert await process.blobs.stat(PUBLIC, DIGEST) == len(CONTENT)
+    assert asked.count == 1
+
+    process.now -= 1
+    for _ in range(2):
+        assert await process.blobs.stat(PUBLIC, DIGEST) == len(CONTENT)
+    assert asked.count == 2
+    assert await find(process) == BlobAccess(len(CONTENT), process.now)
+
+
 async def test_a_size_that_is_not_said_again_stays(
     process: ProcessParts, site: Site, asked: Asked
 ) -> None:

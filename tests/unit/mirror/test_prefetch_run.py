@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from registry.errors import EntrepotError, ManifestUnknown, UpstreamThrottled
+from registry.errors import EntrepotError, ManifestUnknown, PullsReserved, UpstreamThrottled
 from registry.mirror.prefetch import PrefetchResult
 from registry.mirror.prefetch_cost import CostEstimate
 from registry.mirror.prefetch_run import Image, PrefetchCounts, PrefetchRun
@@ -33,6 +33,7 @@ class Upstream:
     failures: dict[str, EntrepotError] = field(default_factory=dict)
     partly: dict[str, str] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
+    held_back: set[str] = field(default_factory=set)
     fetched: list[tuple[str, Sequence[str]]] = field(default_factory=list)
 
     async def estimate(
@@ -67,7 +68,10 @@ class Upstream:
         if self.left is not None and repository.registry == "docker.io":
             self.left -= self.cost
         failures = [self.partly[repository.name]] if repository.name in self.partly else []
-        return PrefetchResult(DIGEST, fetched=10, failures=failures)
+        result = PrefetchResult(DIGEST, fetched=10, failures=failures)
+        if repository.name in self.held_back:
+            result.add_failure(PullsReserved("https://a", 20, 20))
+        return result
 
 
 async def run(upstream: Upstream, *images: Image, keep_pulls: int = 20) -> PrefetchCounts:
@@ -127,3 +131,13 @@ async def test_a_registry_that_refuses_is_not_asked_again() -> None:
     counts = await run(upstream, *map(name, "abc"), name("d", "quay.io"))
 
     assert counts == PrefetchCounts(images=4, complete=1, failed=1, skipped=2, fetched=10)
+
+
+async def test_an_image_without_its_signatures_was_skipped() -> None:
+    """What the reserve refused is no failure: the next run completes it. Others are still tried."""
+    refused = PullsReserved("https://a", 20, 20)
+    upstream = Upstream(failures={"a": refused}, held_back={"b"})
+
+    counts = await run(upstream, *map(name, "abc"))
+
+    assert counts == PrefetchCounts(images=3, complete=1, failed=0, skipped=2, fetched=20)

@@ -96,6 +96,14 @@ def test_a_clock_that_is_set_back_does_no_harm() -> None:
     assert MIB < known.rate < 10 * MIB
 
 
+def test_failures_before_the_clock_was_set_back_are_forgotten() -> None:
+    """Nobody knows how long ago they were, and they would otherwise count for a very long time."""
+    failing = Performance().note_answer(NOW, is_failure=True)
+
+    assert failing.chance_of_failure(NOW) > 0.2
+    assert failing.chance_of_failure(NOW - 10 * FAILURE_MEMORY) < 0.001
+
+
 def test_an_endpoint_that_fails_takes_longer() -> None:
     known = Performance().note_first_byte(0.5, NOW).note_rate(MIB, 1.0, NOW)
     failing = known

@@ -4,6 +4,7 @@ import pytest
 
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
+from registry.upstream.performance import FIRST_TRIAL, SUSPECT_TIME
 from registry.upstream.ranking import EXPLORING
 from tests.unit.upstream.test_failover import answer, make_pool, unreachable
 
@@ -65,6 +66,21 @@ async def test_an_endpoint_in_trouble_is_not_explored(pool: EndpointPool, troubl
         second.health.is_suspended = lambda *_, **__: True  # type: ignore[method-assign]
 
     assert explore() == {None}
+
+
+@pytest.mark.parametrize("trouble", ["", "unreached", "suspended"])
+async def test_a_suspect_in_trouble_is_not_tried(trouble: str) -> None:
+    now = 1000.0
+    pool = make_pool(lambda: now)
+    first, _ = pool.candidates()
+    pool.suspects.convict(first.origin, "a/blobs/b")
+    now += SUSPECT_TIME + FIRST_TRIAL
+    if trouble == "unreached":
+        pool.note_overtaken(first, "no answer")
+    elif trouble == "suspended":
+        first.health.is_suspended = lambda *_, **__: True  # type: ignore[method-assign]
+
+    assert pool.choose_tried("r") is (None if trouble else first)
 
 
 async def test_an_endpoint_that_is_not_known_is_explored(pool: EndpointPool) -> None:

@@ -167,6 +167,21 @@ def test_an_old_measurement_is_made_again(
     assert explore(ranking, endpoints, EXPLORING) == "b"
 
 
+def test_a_measurement_in_the_future_is_made_again(
+    ranking: Ranking, endpoints: list[Endpoint], clock: Clock
+) -> None:
+    """After the clock was set back, nobody knows how old the measurements are."""
+    clock.now += 10 * OLD
+    for endpoint in endpoints:
+        deliver(endpoint, MIB)
+    clock.now -= 5 * OLD
+    deliver(endpoints[0], MIB)
+
+    assert explore(ranking, endpoints, EXPLORING) == "b"
+    assert explore(ranking, endpoints, EXPLORING) == "c"
+    assert explore(ranking, endpoints, EXPLORING) == ""
+
+
 def test_only_endpoints_that_can_be_asked_are_explored(
     ranking: Ranking, endpoints: list[Endpoint]
 ) -> None:

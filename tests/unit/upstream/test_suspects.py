@@ -9,8 +9,13 @@ import structlog
 from registry.upstream.auth import Login
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
-from registry.upstream.performance import ENOUGH_RIGHT
-from registry.upstream.suspects import SUSPECT_TIME, Suspects
+from registry.upstream.performance import (
+    ENOUGH_RIGHT,
+    FIRST_TRIAL,
+    LONGEST_TRIAL,
+    SUSPECT_TIME,
+)
+from registry.upstream.suspects import Suspects
 from registry.upstream.tokens import TokenCache
 from tests.unit.upstream.test_failover import ABSENT, answer, make_pool
 
@@ -131,6 +136,45 @@ async def test_bytes_of_nobody_are_proven_where_no_proof_is_wanted(
     assert suspects.are_proven([""]) != needs_proof
 
 
+async def test_a_liar_is_tried_after_an_hour_and_then_ever_more_rarely(site: Site) -> None:
+    """The wait doubles each time that its bytes are wrong, and is a day at most."""
+    for hours in (1, 2, 4, 8, 16, 24, 24, 24):
+        site.suspects.convict(*site.origins(0), "a/blobs/b")
+        site.now += SUSPECT_TIME + hours * 3600.0 - 1
+        assert site.suspects.list_due() == []
+        site.now += 1
+        assert site.suspects.list_due() == site.endpoints[:1]
+
+
+async def test_a_trial_that_brings_nothing_is_made_again_after_the_same_wait(site: Site) -> None:
+    """Whoever is marked counts as tried now, in all processes; whose bytes are right goes on."""
+    site.suspects.convict(*site.origins(0), "a/blobs/b")
+    site.now += SUSPECT_TIME + FIRST_TRIAL
+    site.suspects.mark(site.origins(0))
+    assert site.build().list_due() == []
+    site.now += SUSPECT_TIME + FIRST_TRIAL - 1
+    assert site.build().list_due() == []
+    site.now += 1
+    assert site.build().list_due() == site.endpoints[:1]
+
+    site.suspects.mark(site.origins(0))
+    site.suspects.acquit(*site.origins(0))
+    assert site.build().list_due() == site.endpoints[:1]
+
+
+async def test_only_a_liar_beside_others_is_tried(site: Site) -> None:
+    """If all are suspect they are asked anyway, and who is only marked will be soon."""
+    site.suspects.mark(site.origins(0))
+    site.now += SUSPECT_TIME + LONGEST_TRIAL
+    assert site.suspects.list_due() == []
+
+    for number in range(3):
+        assert site.suspects.list_due() == site.endpoints[:number]
+        site.suspects.convict(*site.origins(number), "a/blobs/b")
+        site.now += SUSPECT_TIME + LONGEST_TRIAL
+    assert site.suspects.list_due() == []
+
+
 @pytest.fixture
 async def pool() -> EndpointPool:
     """Two endpoints, and a clock that stands still."""
@@ -163,3 +207,19 @@ async def test_endpoint_is_suspect_for_ten_minutes() -> None:
     assert expected[::-1] == pool.candidates()
     now += 1
     assert expected == pool.candidates()
+
+
+async def test_a_mark_of_a_clock_that_was_wrong_does_not_count() -> None:
+    """After the clock was set back a day, nobody is suspect, and a new mark lasts ten minutes."""
+    now = 86_400.0
+    pool = make_pool(lambda: now)
+    first, second = expected = pool.candidates()
+    pool.suspects.mark([first.origin])
+
+    now -= 86_000.0
+    assert expected == pool.candidates()
+    pool.suspects.mark([second.origin, first.origin])
+    assert [second, first] == pool.candidates()
+    now += SUSPECT_TIME + 1
+    assert expected == pool.candidates()
+    assert not any(map(pool.suspects.is_suspect, expected))
