@@ -16,9 +16,9 @@ from registry.api.routes import PullApi
 from registry.server.child import keep_beating, open_metrics, open_runner, wait_for_end
 from registry.server.connections import Connections
 from registry.server.listener import Listener
+from registry.server.live_tls import LiveTLS
 from registry.server.loop_errors import ignore_second_ends
 from registry.server.shared import DRAIN, SharedResources
-from registry.server.tls import load_tls
 from registry.tasks import Tasks
 from registry.wiring.access import build_access, build_proxies
 from registry.wiring.services import Service
@@ -58,7 +58,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
             server,
             ResponseCache(access_log),
             shared.pulls,
-            tls=load_tls(shared.settings.server),
+            tls=LiveTLS.of(shared.settings),
             connections=connections,
             tasks=opening,
         )
