@@ -16,7 +16,6 @@ from registry.api.routes import PullApi
 from registry.server.child import keep_beating, open_metrics, open_runner, wait_for_end
 from registry.server.connections import Connections
 from registry.server.listener import Listener
-from registry.server.live_tls import LiveTLS
 from registry.server.loop_errors import ignore_second_ends
 from registry.server.shared import DRAIN, SharedResources
 from registry.tasks import Tasks
@@ -58,7 +57,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
             server,
             ResponseCache(access_log),
             shared.pulls,
-            tls=LiveTLS.of(shared.settings),
+            tls=shared.tls,
             connections=connections,
             tasks=opening,
         )
