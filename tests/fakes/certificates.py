@@ -76,6 +76,29 @@ def make_authority(folder: Path, *hosts: str) -> Authority:
     return made
 
 
+def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> tuple[str, str]:
+    """Return the common names in the certificates of the server and of the client.
+
+    Raises:
+        ssl.SSLError: one side refused the other.
+    """
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = (
+        client.wrap_bio(to_client, to_server, server_hostname="localhost"),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    )
+    for _ in range(4):
+        for side in sides:
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+    names = [
+        dict(part[0] for part in (side.getpeercert() or {}).get("subject", ())) for side in sides
+    ]
+    return names[0]["commonName"], names[1].get("commonName", "")
+
+
 def _run_openssl(
     certificate: Path, subject: str, extension: str, signed: Sequence[str] = ()
 ) -> None:

@@ -11,7 +11,7 @@ from registry.errors import SettingsError
 from registry.server.live_tls import LiveTLS
 from registry.server.tls import TLSFiles
 from registry.store.file_watch import POLL
-from tests.fakes.certificates import Authority, make_authority
+from tests.fakes.certificates import Authority, make_authority, shake_hands
 
 
 class Site:
@@ -52,29 +52,6 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
-
-
-def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> tuple[str, str]:
-    """Return the common names in the certificates of the server and of the client.
-
-    Raises:
-        ssl.SSLError: one side refused the other.
-    """
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    sides = (
-        client.wrap_bio(to_client, to_server, server_hostname="localhost"),
-        server.wrap_bio(to_server, to_client, server_side=True),
-    )
-    for _ in range(4):
-        for side in sides:
-            try:
-                side.do_handshake()
-            except ssl.SSLWantReadError:
-                continue
-    names = [
-        dict(part[0] for part in (side.getpeercert() or {}).get("subject", ())) for side in sides
-    ]
-    return names[0]["commonName"], names[1].get("commonName", "")
 
 
 def show(site: Site, authority: Authority | None = None) -> str:
