@@ -1,6 +1,7 @@
 """The folder of an authority: its certificate and key, and those of what it has signed."""
 
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from registry.store.files import make_folder, sync_folder, translate_errors, wri
 CERTIFICATE, KEY = "ca.crt", "ca.key"
 SERVER, SERVER_KEY = "server.crt", "server.key"
 CLIENTS = "clients"  # a folder, as a user may be called `ca` or `server`
+_MOST_MODE = 0o640  # of a key: its owner and its group may read it
 HERE = ("localhost", "127.0.0.1", "::1")  # names that a server has in every case
 
 
@@ -46,6 +48,17 @@ class AuthorityFolder:
             HostInvalid: one of `hosts` is neither a name nor an address.
         """
         return tuple(dict.fromkeys(str(parse_host(each).value) for each in (*hosts, *HERE)))
+
+    @staticmethod
+    def is_for_root(key: Path) -> bool:
+        """Whether only root can read a key.
+
+        Raises:
+            StoreError: it cannot be found.
+        """
+        with translate_errors(key):
+            state = key.stat()
+        return state.st_uid == 0 and not state.st_mode & stat.S_IRGRP
 
     def open(self) -> Authority:
         """Return the authority.
@@ -126,9 +139,24 @@ class AuthorityFolder:
         written = WrittenPair(self._path / certificate, self._path / key, signed.expires)
         with translate_errors(self._path):
             make_folder(written.key.parent)
-            write_durably(written.key, signed.key, is_secret=True)
+            _replace_key(written.key, signed.key)
             write_durably(written.certificate, signed.certificate)
         return written
+
+
+def _replace_key(path: Path, key: bytes) -> None:
+    """Write a key. It stays with the owner and the group that have the former one.
+
+    So a key that root renews can be read by the service that has read the former one.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    former = path.stat() if path.exists() else None
+    write_durably(path, key, is_secret=True)
+    if former is not None and os.geteuid() == 0:
+        os.chown(path, former.st_uid, former.st_gid)
+        path.chmod(former.st_mode & _MOST_MODE)
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:

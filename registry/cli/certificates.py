@@ -17,6 +17,7 @@ from registry.reports.certificates import ClientCertificate, ServerCertificate
 from registry.settings.places import find_config, find_own_file, is_shipped, make_absolute
 
 _FOLDER = "tls"  # beside the settings file
+_DOCKER_29 = "docker 29, registry-mirrors"  # it looks for a mirror's where it does for Docker Hub's
 _PORT = 5000  # of server.listen, if it was not changed
 
 _Hosts = Annotated[
@@ -75,6 +76,7 @@ def make_server_certificate(
         written.key,
         names,
         written.expires,
+        folder.is_for_root(written.key),
     )
     print_report(report, _draw_server, as_json=as_json)
 
@@ -125,6 +127,9 @@ def _draw_server(report: ServerCertificate) -> Iterator[str | Table]:
     yield "Write into [server] of the settings:"
     yield Verbatim(f'  tls_cert = "{report.certificate}"')
     yield Verbatim(f'  tls_key = "{report.key}"')
+    if report.is_for_root:
+        yield "If the mirror runs as another user than root, let it read the key, for example:"
+        yield Verbatim(f"  chgrp entrepot {report.key} && chmod 640 {report.key}")
     yield ""
     yield (
         f"Give each client a copy of {report.authority.name}, and never of a key. {_PORT} is the"
@@ -133,6 +138,7 @@ def _draw_server(report: ServerCertificate) -> Iterator[str | Table]:
     address = f"{_choose_name(report.hosts)}:{_PORT}"
     table = make_table("client", "where it belongs", whole=("where it belongs",))
     table.add_row("docker", f"/etc/docker/certs.d/{address}/ca.crt")
+    table.add_row(_DOCKER_29, "/etc/docker/certs.d/docker.io/ca.crt")
     table.add_row("podman, skopeo, buildah, CRI-O", f"/etc/containers/certs.d/{address}/ca.crt")
     table.add_row("containerd", f'[host."https://{address}"] of hosts.toml: ca = "/.../ca.crt"')
     table.add_row("buildkit", f'[registry."{address}"] of buildkitd.toml: ca = ["/.../ca.crt"]')
@@ -158,6 +164,7 @@ def _draw_client(report: ClientCertificate) -> Iterator[str | Table]:
     table = make_table("client", "where they belong", whole=("where they belong",))
     folder = f"certs.d/MIRROR:{_PORT}/client.cert and client.key"
     table.add_row("docker", f"/etc/docker/{folder}")
+    table.add_row(_DOCKER_29, "/etc/docker/certs.d/docker.io/client.cert and client.key")
     table.add_row("podman, skopeo, buildah, CRI-O", f"/etc/containers/{folder}")
     files = f'"/.../{report.certificate.name}", "/.../{report.key.name}"'
     table.add_row("containerd", f"hosts.toml: client = [[{files}]]")

@@ -9,6 +9,7 @@ class ServerCertificate:
     """A certificate for a server with the names and addresses `hosts`.
 
     `authority` is the file that clients need; `has_new_authority` says whether it was made now.
+    `is_for_root` says whether only root can read the key.
     """
 
     authority: Path
@@ -18,6 +19,7 @@ class ServerCertificate:
     key: Path
     hosts: tuple[str, ...]
     expires: float
+    is_for_root: bool
 
 
 @dataclass(frozen=True, slots=True)

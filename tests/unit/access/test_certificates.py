@@ -1,5 +1,6 @@
 """Laws of the authority for a LAN: what it signs is accepted, and for nothing else."""
 
+import os
 import ssl
 import time
 from collections.abc import Callable
@@ -171,6 +172,21 @@ def test_keys_are_secret(site: Site) -> None:
         keys = {name: mode for name, mode in modes.items() if name.endswith(".key")}
         assert keys == {"ca.key": 0o600, "server.key": 0o600, "alice.key": 0o600}
         assert {modes[name] & 0o044 for name in modes.keys() - keys.keys()} == {0o044}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_renewed_key_stays_with_its_reader(site: Site) -> None:
+    """The service that could read the former key can read the new one, and nobody else can."""
+    key = site.sign_server().key
+    for mode, expected in ((0o640, 0o640), (0o600, 0o600), (0o644, 0o640)):
+        os.chown(key, 12345, 54321)
+        key.chmod(mode)
+
+        site.sign_server()
+
+        state = key.stat()
+        found = (state.st_uid, state.st_gid, state.st_mode & 0o777)
+        assert found == (12345, 54321, expected)
 
 
 def test_certificates_end(site: Site) -> None:
