@@ -7,12 +7,9 @@ from pathlib import Path
 from registry.access.accounts import Accounts, parse_accounts
 from registry.errors import StoreError
 from registry.logs import get_logger
+from registry.store.file_watch import FileWatch
 from registry.store.files import translate_errors
 from registry.store.small_files import read_small_json
-
-POLL = 0.25  # seconds between two looks at the file
-
-_Mark = tuple[int, int, int] | None
 
 
 def read_accounts(path: Path) -> Accounts:
@@ -41,16 +38,14 @@ class LiveAccounts:
             StoreError: as for `read_accounts`.
         """
         self._path = path
-        self._clock = clock
-        self._mark = self._find_mark()
+        self._watch = FileWatch([path], clock)
         self._current = read_accounts(path)
-        self._looked_at = clock()
         self._log = get_logger("registry.access")
         self.version = 0  # rises with each change
 
     @property
     def current(self) -> Accounts:
-        """The accounts as they were in the file at most `POLL` seconds ago."""
+        """The accounts, as they were in the file a moment ago (see `FileWatch`)."""
         self.refresh()
         return self._current
 
@@ -59,16 +54,11 @@ class LiveAccounts:
 
         It is called for each request, also for repeated answers, so that it has to cost nothing.
         """
-        now = self._clock()
-        if now - self._looked_at >= POLL:
-            self._looked_at = now
-            self._look()
+        if self._watch.has_changed():
+            self._read_again()
         return self.version
 
-    def _look(self) -> None:
-        mark = self._find_mark()
-        if mark == self._mark:
-            return
+    def _read_again(self) -> None:
         try:
             self._current = read_accounts(self._path)
         except StoreError as error:
@@ -77,12 +67,3 @@ class LiveAccounts:
         else:
             self.version += 1
             self._log.info("accounts read again", users=len(self._current.users))
-        self._mark = mark
-
-    def _find_mark(self) -> _Mark:
-        """Return what differs after each change of the file; None if it does not exist."""
-        try:
-            known = self._path.stat()
-        except OSError:
-            return None
-        return known.st_mtime_ns, known.st_size, known.st_ino

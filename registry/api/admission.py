@@ -14,6 +14,7 @@ from registry.access.surroundings import Surroundings
 from registry.api.forwarding import FindCaller
 from registry.api.middleware import Notes
 from registry.api.paths import Endpoint, PullRequest
+from registry.api.surroundings import find_certificate
 from registry.api.tags_and_referrers import MaySee
 from registry.api.token_endpoint import answer_token
 from registry.errors import (
@@ -78,7 +79,7 @@ class Admission:
         return admitted
 
     async def _identify(self, request: web.BaseRequest, notes: Notes) -> Admitted:
-        surroundings = Surroundings(notes.client)
+        surroundings = Surroundings(notes.client, find_certificate(request.transport))
         credentials = parse_authorization(request.headers.getall("Authorization", ()))
         principal = await self._control.identify(credentials, notes.path_token, surroundings)
         notes.user = principal.name

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
-from registry.access.surroundings import Surroundings
 from registry.api.blob_answers import BlobAnswer
 from registry.api.connection import ClientConnection, drop_unsent
 from registry.api.repeated_answers import ResponseCache, SentAnswer
 from registry.api.repeated_blobs import Client, RepeatedBlob, Wanted
 from registry.api.socket_writing import allow_unsent, find_socket
+from registry.api.surroundings import find_surroundings
 
 # Matches one whole request without a body. It does not match if a header could announce a body, or
 # if other bytes follow the request.
@@ -72,9 +72,8 @@ class ReplayingProtocol(asyncio.BufferedProtocol):
         """See asyncio.BaseProtocol."""
         self.is_connected = True
         self._transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
         self._has_tls = transport.get_extra_info("sslcontext") is not None
-        self._client = Surroundings(str(peer[0]) if isinstance(peer, tuple) else None)
+        self._client = find_surroundings(transport)
         self._inner = self._make_inner()
         self._inner.connection_made(transport)
 

@@ -42,6 +42,11 @@ _UNSIGNED = (
     " write require_signature = true to confirm it, or remove the keys"
 )
 
+_NO_CERTIFICATES = (
+    'server.client_ca: clients are not asked for certificates, because access.mode is "open";'
+    ' write mode = "users" in [access]'
+)
+
 
 def build_config_app() -> typer.Typer:
     """Return the sub-command `config` with `init`, `check` and `show`."""
@@ -143,6 +148,8 @@ def _describe(configuration: Configuration) -> UsableConfiguration:
     bundles = configuration.settings.bundles
     if bundles.keys and not bundles.require_signature:
         notes.append(_UNSIGNED)
+    if configuration.settings.server.client_ca and configuration.settings.access.mode == "open":
+        notes.append(_NO_CERTIFICATES)
     notes += list_exposed(configuration.settings)
     notes += list_without_trusted(configuration.settings)
     notes += _list_hourly_rates(configuration.settings)

@@ -9,6 +9,8 @@
     │   ├── DigestInvalid         digest outside the grammar, or an unsupported algorithm
     │   ├── FileUnreadable        file or folder on the command line that cannot be opened
     │   ├── KeyInvalid            file that is not a key for signing bundles
+    │   ├── HostInvalid           text that is neither the name of a host nor an address
+    │   ├── AuthorityInvalid      file with which no certificate can be signed
     │   ├── VolumeTooSmall        size that is too small for the volumes of a bundle
     │   ├── PlatformInvalid       text that is not os/architecture[/variant]
     │   ├── ClientInvalid         text that is not an address, a network or a glob of addresses
@@ -95,9 +97,11 @@ from registry.errors.content import ManifestInvalid as ManifestInvalid
 from registry.errors.content import NotPinned as NotPinned
 from registry.errors.content import TooManyDownloads as TooManyDownloads
 from registry.errors.content import TooManyUnknown as TooManyUnknown
+from registry.errors.input import AuthorityInvalid as AuthorityInvalid
 from registry.errors.input import ClientInvalid as ClientInvalid
 from registry.errors.input import DigestInvalid as DigestInvalid
 from registry.errors.input import FileUnreadable as FileUnreadable
+from registry.errors.input import HostInvalid as HostInvalid
 from registry.errors.input import InvalidInput as InvalidInput
 from registry.errors.input import KeyInvalid as KeyInvalid
 from registry.errors.input import ListInvalid as ListInvalid

@@ -78,6 +78,23 @@ class KeyInvalid(InvalidInput):
         super().__init__(f"{path}: cannot be used as a key ({why}); {cure}")
 
 
+class HostInvalid(InvalidInput):
+    """A text that is neither the name of a host nor an address."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        rule = "write a name such as mirror.lan or an address, without https:// and without a port"
+        super().__init__(f"{text[:300]!r} is not a host: {rule}")
+
+
+class AuthorityInvalid(InvalidInput):
+    """A file `path` with which no certificate can be signed; `why` is the reason, `cure` helps."""
+
+    def __init__(self, path: str, why: str, cure: str) -> None:
+        self.path, self.why, self.cure = path, why, cure
+        super().__init__(f"{path}: cannot sign certificates ({why}); {cure}")
+
+
 class VolumeTooSmall(InvalidInput):
     """A volume size of `limit` bytes that is too small for the files that every volume contains."""
 

@@ -11,10 +11,12 @@ from functools import partial
 from registry.api.connection import ClientServer
 from registry.api.repeated_answers import ResponseCache
 from registry.api.replaying_protocol import ReplayingProtocol
+from registry.logs import get_logger
 from registry.server.addresses import AddressRefused
 from registry.server.connections import Connections
 from registry.server.descriptors import SpareDescriptor
 from registry.server.heartbeats import Heartbeats
+from registry.server.live_tls import LiveTLS
 from registry.server.open_connection import OpenConnection
 from registry.server.port_owner import find_port_owner
 from registry.server.tls import ClientTLS
@@ -75,7 +77,7 @@ class Listener:
         responses: ResponseCache,
         listening: socket.socket,
         *,
-        tls: ssl.SSLContext | None,
+        tls: LiveTLS | None,
         connections: Connections,
         tasks: Tasks,
     ) -> None:
@@ -87,6 +89,7 @@ class Listener:
         self._connections = connections
         self._tasks = tasks
         self._spare = SpareDescriptor()
+        self._log = get_logger("registry.server")
         self._read_buffer = memoryview(bytearray(READ_BUFFER))
 
     async def keep_accepting(self, heartbeats: Heartbeats, number: int) -> None:
@@ -186,10 +189,13 @@ class Listener:
             await loop.connect_accepted_socket(lambda: protocol, connection)
             return
         waiter = loop.create_future()
-        shaking = ClientTLS(protocol, self._tls, waiter, self._read_buffer)
+        shaking = ClientTLS(protocol, self._tls.context, waiter, self._read_buffer)
         transport, _ = await loop.connect_accepted_socket(lambda: shaking, connection)
         try:
             await waiter
+        except ssl.SSLCertVerificationError as error:
+            why = error.verify_message
+            self._log.info("client certificate refused", client=entry.client, why=why)
         finally:
             self._connections.handshakes.end(entry)
             if not protocol.is_connected:

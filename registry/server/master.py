@@ -23,6 +23,7 @@ from registry.server.child import keep_beating
 from registry.server.descriptors import raise_descriptor_limit
 from registry.server.heartbeats import BACKGROUND, REBUILD, Heartbeats
 from registry.server.listener import bind
+from registry.server.live_tls import LiveTLS
 from registry.server.shared import SharedResources
 from registry.server.supervisor import WATCHED, Supervisor
 from registry.server.tls import check_files
@@ -156,6 +157,7 @@ def run_processes(
         heartbeats=Heartbeats(workers),
         supervisor_pipe=supervisor_pipe,
         metrics=open_run_folder(folder.root / METRICS),
+        tls=LiveTLS.of(settings),
     )
     service = begin(shared)
     _prepare_fork()
@@ -215,6 +217,7 @@ def _renew(
         settings=found.settings,
         source=loaded.source,
         heartbeats=Heartbeats(workers),
+        tls=LiveTLS.of(found.settings),
     )
     facts: dict[str, object] = {"settings": loaded.source, "changed": found.changed}
     if found.pending:

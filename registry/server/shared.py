@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.server.heartbeats import Heartbeats
+from registry.server.live_tls import LiveTLS
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, FileIdentity
 
@@ -13,7 +14,11 @@ DRAIN = 25.0  # seconds that running answers have after SIGTERM
 
 @dataclass(frozen=True, slots=True)
 class SharedResources:
-    """Resources that were opened before the fork and that all processes share."""
+    """Resources that were opened before the fork and that all processes share.
+
+    Of `tls`, each process has a copy. It is read before the fork, so that a worker which takes the
+    place of another can begin while a certificate is being replaced.
+    """
 
     settings: Settings
     folder: DataFolder
@@ -23,4 +28,5 @@ class SharedResources:
     supervisor_pipe: int  # the read end of a pipe that ends when the supervisor ends
     metrics: Path  # the folder of the files of the processes' metrics
     catalog: FileIdentity | None = None  # the file of the catalog, when the workers were started
+    tls: LiveTLS | None = None  # None: plain HTTP
     source: str = ""  # where the settings come from, for the log

@@ -18,7 +18,6 @@ from registry.server.connections import Connections
 from registry.server.listener import Listener
 from registry.server.loop_errors import ignore_second_ends
 from registry.server.shared import DRAIN, SharedResources
-from registry.server.tls import load_tls
 from registry.tasks import Tasks
 from registry.wiring.access import build_access, build_proxies
 from registry.wiring.services import Service
@@ -58,7 +57,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
             server,
             ResponseCache(access_log),
             shared.pulls,
-            tls=load_tls(shared.settings.server),
+            tls=shared.tls,
             connections=connections,
             tasks=opening,
         )

@@ -57,14 +57,23 @@ def _comes_with_cert(key: str, before: Mapping[str, Any]) -> str:
     return key
 
 
+def _needs_cert(client_ca: str, before: Mapping[str, Any]) -> str:
+    if client_ca and not before.get("tls_cert"):
+        raise Refusal(
+            "without TLS, clients cannot send certificates", "write tls_cert and tls_key too"
+        )
+    return client_ca
+
+
 @dataclass(frozen=True)
 class ServerSettings(Section):
     """The addresses for clients (`listen`), and for monitoring (`console`).
 
     `workers` is the number of processes that serve pulls; 0 means the number of cores, at most 4.
-    With `tls_cert` and `tls_key` (paths of PEM files) `listen` uses TLS. `console_hosts` are the
-    names by which people and programs reach the console. What proxies in `trusted_proxies` say of
-    their clients is believed.
+    With `tls_cert` and `tls_key` (paths of PEM files) `listen` uses TLS. `client_ca` is a PEM file
+    too: clients may prove with a certificate of this authority who they are. `console_hosts` are
+    the names by which people and programs reach the console. What proxies in `trusted_proxies` say
+    of their clients is believed.
     """
 
     listen: AddressText = Address("127.0.0.1", 5000)
@@ -73,6 +82,7 @@ class ServerSettings(Section):
     workers: Annotated[int, Interval(ge=0, le=64)] = 0
     tls_cert: str = ""
     tls_key: Annotated[str, Relation(_comes_with_cert)] = ""
+    client_ca: Annotated[str, Relation(_needs_cert)] = ""
     trusted_proxies: tuple[NetworkText, ...] = ()
 
 

@@ -160,7 +160,7 @@ def place_files(document: Mapping[str, Any], file: Path) -> None:
     folder = file.absolute().parent
     server, bundles = document.get("server", {}), document.get("bundles", {})
     upstreams = document.get("upstreams", {}).values()
-    tables = [(server, "tls_cert"), (server, "tls_key")]
+    tables = [(server, key) for key in ("tls_cert", "tls_key", "client_ca")]
     tables += [(each, key) for each in upstreams for key in ("ca_file", "password_file")]
     for table, key in tables:
         if key in table:

@@ -19,9 +19,8 @@ def read_files(settings: Settings) -> Settings:
     Raises:
         SettingsError: a file does not exist, or is no password.
     """
-    server = settings.server
-    for key, path in (("server.tls_cert", server.tls_cert), ("server.tls_key", server.tls_key)):
-        _check_file(key, path)
+    for key in ("tls_cert", "tls_key", "client_ca"):
+        _check_file(f"server.{key}", getattr(settings.server, key))
     for path in settings.bundles.keys:
         _check_file("bundles.keys", path)
     upstreams = {name: _read_secret(name, found) for name, found in settings.upstreams.items()}

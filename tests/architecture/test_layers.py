@@ -44,7 +44,7 @@ HOMES: Mapping[str, str] = MappingProxyType(
         "bcrypt": "access",
         "annotated_types": "settings",
         "anyio": "upstream",
-        "cryptography": "bundle",
+        "cryptography": "access bundle",
         "aiohttp": "api upstream console server",
         "aiohttp_socks": "upstream",
         "httpx": "upstream wiring",

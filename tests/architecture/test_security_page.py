@@ -91,6 +91,14 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "`entrepot images warm --pulled-since` uses these records.": "integration/test_warm_command.py::test_what_was_pulled_is_a_source",
         "The log has the same facts.": "integration/test_pull_base.py::test_the_address_of_a_client_is_that_of_its_connection",
         "If clients come through a proxy, the recorded address is the proxy's, unless `server.trusted_proxies` names its network.": "integration/test_pull_base.py::test_the_address_of_a_client_is_that_of_its_connection integration/test_trusted_proxies.py::test_the_log_and_the_history_have_the_address_of_the_client",
+        # TLS
+        "With `tls_cert` and `tls_key`, the mirror speaks TLS 1.2 and 1.3, and nothing older.": "integration/test_serve_tls.py::test_images_come_over_tls unit/server/test_live_tls.py::test_older_versions_are_refused unit/server/test_live_tls.py::test_newer_versions_are_spoken",
+        "If the files change, new connections use them within a second; those that are open stay, and half of a pair is not used.": "integration/test_certificate_renewal.py::test_a_renewed_certificate_is_used_within_a_second integration/test_certificate_renewal.py::test_half_a_pair_is_not_used",
+        'With `client_ca` and `access.mode = "users"`, the common name in a client\'s certificate says who it is, if there is a user of this name.': "integration/test_client_certificates.py::test_a_certificate_says_who_asks",
+        "A client may have none, but a certificate that cannot be verified ends the handshake.": "integration/test_client_certificates.py::test_a_certificate_says_who_asks integration/test_client_certificates.py::test_a_certificate_of_another_authority_ends_the_handshake",
+        "An answer that is repeated from memory is never sent to a client with another certificate.": "integration/test_client_certificates.py::test_requests_at_once_are_answered_to_their_own_client unit/api/test_replaying_protocol.py::test_an_answer_is_for_its_certificate",
+        "There is no list of revoked certificates: remove the user, who pulls nothing more within a second, also on open connections.": "integration/test_client_certificates.py::test_a_removed_user_pulls_nothing_more",
+        "Whoever has the `ca.key` of `entrepot tls` can play your mirror for its clients, and any user for your mirror: only its owner can read the file, and the mirror does not need it, so you can keep it elsewhere.": "unit/access/test_certificates.py::test_keys_are_secret",
         # Private images
         'With `access.mode = "open"`, every client that reaches the mirror can pull every image that your configured credentials can see: restrict who can reach `server.listen`.': ADVICE,
         'With `"users"`, rules decide who may pull what, before anything is looked up, and a registry with a username is closed to whoever no rule names it for ([access](access.md), [record 0040](decisions/0040-users-tokens-and-rules.md)).': "integration/test_access.py::test_every_endpoint_asks_the_rules unit/access/test_rules.py::test_a_rule_for_everything_does_not_open_a_private_registry",
@@ -142,7 +150,6 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         # Open ports
         "The console has no login: keep `server.console` on the loopback address, or behind a server that has a login.": ADVICE,
         "It answers only if it is asked for by an address, by a name without a dot, or by a name in `server.console_hosts`, so that no web page can read it through a browser.": "integration/test_console.py::test_the_console_answers_to_its_own_names",
-        "For TLS, set `tls_cert` and `tls_key`.": "integration/test_serve_tls.py::test_images_come_over_tls",
         "If you put a reverse proxy in front, turn off its compression and buffering, and write its network into `server.trusted_proxies`: then the log, the rules and the limits use the addresses of the clients.": "integration/test_trusted_proxies.py::test_rules_use_the_address_of_the_client integration/test_trusted_proxies.py::test_the_log_and_the_history_have_the_address_of_the_client",
         "What any other client says in `Forwarded` or `X-Forwarded-For` is not believed, and neither is a proxy whose two headers say different things.": "integration/test_trusted_proxies.py::test_headers_of_others_are_not_believed unit/access/test_proxies.py::test_headers_that_disagree_are_not_believed",
         # Limits

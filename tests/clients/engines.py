@@ -113,7 +113,10 @@ def run_dockerd(folder: Path, containerd: Path, mirror: str) -> Iterator[Path]:
 def run_recent(
     folder: Path, engine: Engine, mirrors: Sequence[str] = (), under: Sequence[str] = ()
 ) -> Iterator[tuple[Path, Path]]:
-    """Start containerd 2 and Docker 29; yield both sockets. No containers are run with them."""
+    """Start a containerd and a dockerd without a bridge, such as those of Docker 29.
+
+    It yields both sockets. No containers are run with them.
+    """
     folder.mkdir()
     settings = {"registry-mirrors": list(mirrors), "bridge": "none", "ip6tables": False}
     with (

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
+from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream.images import CONFIG, GZIP_LAYER, INDEX, MANIFEST, Media, describe
 
 APPLETS = ("cat", "echo", "sh")
@@ -155,6 +156,14 @@ def read_message(layer: bytes) -> str | None:
             return None
         content = tar.extractfile("message")
         return None if content is None else content.read().decode().strip()
+
+
+def publish(hub: FakeUpstream, image: Image) -> None:
+    """Put an image into an upstream that plays a registry."""
+    for blob in image.blobs:
+        hub.add_blob(blob, image.repository)
+    for manifest in image.manifests:
+        hub.add_manifest(image.repository, image.tag, manifest.body, manifest.media_type)
 
 
 def push(url: str, image: Image) -> None:

@@ -176,9 +176,10 @@ class Podman:
             f'[network]\nnetwork_config_dir = "{folder}/networks"\n'
         )
 
-    def pull(self, image: Image) -> None:
+    def pull(self, image: Image, *options: str) -> None:
         """Pull it."""
-        self._podman("pull", "--quiet", f"--signature-policy={self._policy}", str(image))
+        policy = f"--signature-policy={self._policy}"
+        self._podman("pull", "--quiet", policy, *options, str(image))
 
     def read(self, image: Image) -> str:
         """Run it."""

@@ -11,7 +11,7 @@ from tests.clients import images, programs
 from tests.clients.conftest import PULLERS, require
 from tests.clients.pull_table import PullTable
 from tests.clients.pullers import Ctr, Docker, Podman, Puller, Skopeo
-from tests.fakes.upstream import FACES, FakeUpstream
+from tests.fakes.upstream import FACES
 from tests.integration.faces import Faces, Row, each_row, name_registry, open_faces, row
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.programs]
@@ -52,13 +52,6 @@ def client(request: pytest.FixtureRequest, place: Path, faces: Faces) -> Puller:
     return Skopeo(home, host)
 
 
-def publish(hub: FakeUpstream, image: images.Image) -> None:
-    for blob in image.blobs:
-        hub.add_blob(blob, image.repository)
-    for manifest in image.manifests:
-        hub.add_manifest(image.repository, image.tag, manifest.body, manifest.media_type)
-
-
 @each_row(ROWS)
 def test_client_pulls_from_each_face(
     faces: Faces, client: Puller, pull_table: PullTable, row: Row
@@ -68,7 +61,7 @@ def test_client_pulls_from_each_face(
         media = "docker" if client.name in {"docker", "podman"} else "oci"
         message = f"{row.name} for {client.name}"
         image = images.build_message(registry, f"team/{client.name}", message, media=media)
-        publish(faces.hub, image)
+        images.publish(faces.hub, image)
 
         pull_table.pull(client, image, faces.mirror, "cold, each face")
 

@@ -3,10 +3,13 @@
 import shutil
 import ssl
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from registry.server.tls import TLSFiles
 
 KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
 
@@ -18,6 +21,17 @@ class Authority:
     root: Path
     certificate: Path
     key: Path
+    names: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> TLSFiles:
+        """The files of a server that asks clients for no certificate."""
+        return TLSFiles(str(self.certificate), str(self.key))
+
+    @property
+    def files_of_users(self) -> TLSFiles:
+        """The files of a server that asks clients for a certificate of this authority."""
+        return TLSFiles(str(self.certificate), str(self.key), str(self.root))
 
     def server_context(self) -> ssl.SSLContext:
         """The TLS context of a server with this certificate."""
@@ -25,9 +39,28 @@ class Authority:
         context.load_cert_chain(self.certificate, self.key)
         return context
 
-    def client_context(self) -> ssl.SSLContext:
-        """The TLS context of a client that trusts the root."""
-        return ssl.create_default_context(cafile=str(self.root))
+    def client_context(self, certificate: Path | None = None) -> ssl.SSLContext:
+        """The TLS context of a client that trusts the root, and may have a certificate."""
+        context = ssl.create_default_context(cafile=str(self.root))
+        if certificate is not None:
+            context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+        return context
+
+    def sign_client(self, name: str) -> Path:
+        """Make a certificate for a client with this common name; its key is beside it."""
+        certificate = self.root.with_name(f"client-{name or 'nobody'}.pem")
+        subject = f"/CN={name}" if name else "/O=nobody"
+        self._sign(certificate, subject, "extendedKeyUsage=clientAuth")
+        return certificate
+
+    def sign_server(self, certificate: Path) -> None:
+        """Make another certificate for the server, in a file that is new; its key is beside it."""
+        subjects = ["subjectAltName=IP:127.0.0.1", *(f"DNS:{name}" for name in self.names)]
+        self._sign(certificate, f"/CN={certificate.stem} of a test", ",".join(subjects))
+
+    def _sign(self, certificate: Path, subject: str, extension: str) -> None:
+        signed = ("-CA", str(self.root), "-CAkey", str(self.root.with_suffix(".key")))
+        _run_openssl(certificate, subject, extension, signed)
 
 
 def make_authority(folder: Path, *hosts: str) -> Authority:
@@ -35,22 +68,43 @@ def make_authority(folder: Path, *hosts: str) -> Authority:
 
     The certificate is for 127.0.0.1, localhost and `hosts`.
     """
+    root, certificate = folder / "root.pem", folder / "server.pem"
+    _run_openssl(root, "/CN=root of a test", "keyUsage=critical,keyCertSign,cRLSign")
+    names = ("localhost", *hosts)
+    made = Authority(root, certificate, certificate.with_suffix(".key"), names)
+    made.sign_server(certificate)
+    return made
+
+
+def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> tuple[str, str]:
+    """Return the common names in the certificates of the server and of the client.
+
+    Raises:
+        ssl.SSLError: one side refused the other.
+    """
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = (
+        client.wrap_bio(to_client, to_server, server_hostname="localhost"),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    )
+    for _ in range(4):
+        for side in sides:
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+    names = [
+        dict(part[0] for part in (side.getpeercert() or {}).get("subject", ())) for side in sides
+    ]
+    return names[0]["commonName"], names[1].get("commonName", "")
+
+
+def _run_openssl(
+    certificate: Path, subject: str, extension: str, signed: Sequence[str] = ()
+) -> None:
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("the openssl command is not installed")
-    root, root_key = folder / "root.pem", folder / "root.key"
-    certificate, key = folder / "server.pem", folder / "server.key"
-    names = ("localhost", *hosts)
-    usage, subjects = (
-        "keyUsage=critical,keyCertSign,cRLSign",
-        ",".join(["subjectAltName=IP:127.0.0.1", *(f"DNS:{name}" for name in names)]),
-    )
-    signed = ("-CA", str(root), "-CAkey", str(root_key))
-    for out, secret, extension, more in (
-        (root, root_key, usage, ()),
-        (certificate, key, subjects, signed),
-    ):
-        command = [openssl, "req", "-x509", *KEY, "-subj", f"/CN={out.stem} of a test"]
-        command += ["-out", str(out), "-keyout", str(secret), "-addext", extension, *more]
-        subprocess.run(command, check=True, capture_output=True)
-    return Authority(root, certificate, key)
+    command = [openssl, "req", "-x509", *KEY, "-subj", subject, "-addext", extension, *signed]
+    command += ["-out", str(certificate), "-keyout", str(certificate.with_suffix(".key"))]
+    subprocess.run(command, check=True, capture_output=True)

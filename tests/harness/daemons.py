@@ -18,6 +18,7 @@ from typing import Self
 
 START = 60.0  # seconds a daemon has to answer, on a busy machine
 STOP = 30.0  # seconds it has to end by itself
+LOCAL = "10.233"  # addresses of the loopback interface beside 127.0.0.0/8: see `local_address`
 DEAD_END = "http://127.0.0.1:9"  # no process listens on the discard port
 
 
@@ -101,7 +102,7 @@ def isolate(home: Path) -> dict[str, str]:
     reach it, so a successful pull came through the mirror.
     """
     proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), DEAD_END)
-    loopback = dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
+    loopback = dict.fromkeys(("NO_PROXY", "no_proxy"), f"127.0.0.1,localhost,{LOCAL}.0.0/16")
     path = f"/usr/sbin:/usr/bin:/sbin:/bin:{os.environ.get('PATH', '')}"
     return {"PATH": path, "HOME": str(home), "XDG_RUNTIME_DIR": str(home)} | proxies | loopback
 
@@ -137,6 +138,20 @@ def bridge() -> Iterator[str]:
         yield name
     finally:
         subprocess.run(["ip", "link", "delete", name], check=False, capture_output=True)
+
+
+@contextmanager
+def local_address() -> Iterator[str]:
+    """Add an address to the loopback interface that is not one of 127.0.0.0/8, and yield it.
+
+    dockerd does not verify the certificates of registries there, and sends them none.
+    """
+    address = f"{LOCAL}.{os.getpid() % 250}.1"
+    finish(["ip", "address", "add", f"{address}/32", "dev", "lo"])
+    try:
+        yield address
+    finally:
+        finish(["ip", "address", "delete", f"{address}/32", "dev", "lo"])
 
 
 def tail(path: Path, size: int = 4000) -> str:

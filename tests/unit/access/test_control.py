@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from registry.access.accounts import Accounts, User, format_accounts, make_token
-from registry.access.accounts_file import POLL, LiveAccounts
+from registry.access.accounts_file import LiveAccounts
 from registry.access.control import SIGNED_LIFE, AccessControl
 from registry.access.credentials import Bearer, Login
 from registry.access.networks import Networks
@@ -16,6 +16,7 @@ from registry.access.principals import ANONYMOUS, Principal, Proof
 from registry.access.signed_tokens import TokenSigner
 from registry.access.surroundings import Surroundings
 from registry.errors import CredentialsWrong
+from registry.store.file_watch import POLL
 
 HERE = Surroundings("192.0.2.1")
 ALICE = User("alice", hash_password("correct horse", rounds=4), frozenset({"dev"}), 1.0)

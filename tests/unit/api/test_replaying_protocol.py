@@ -19,8 +19,10 @@ ENTRY = AccessEntry("GET", "/v2/a/manifests/1", "", "test", "manifests", 200, "h
 class Transport(asyncio.Transport):
     """A transport that keeps what is written."""
 
-    def __init__(self) -> None:
-        super().__init__({"peername": ("192.0.2.1", 1)})
+    def __init__(self, certificate: str = "") -> None:
+        subject = ((("commonName", certificate),),)
+        shown = {"subject": subject} if certificate else None
+        super().__init__({"peername": ("192.0.2.1", 1), "peercert": shown})
         self.written: list[bytes] = []
         self.is_closed = False
 
@@ -50,19 +52,19 @@ class Inner(asyncio.Protocol):
 class Site:
     """A connection between a `Transport` and an `Inner`."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: str = "", cache: ResponseCache | None = None) -> None:
         self.metrics = Metrics()
         self.transport, self.inner, self.read_buffer = (
-            Transport(),
+            Transport(certificate),
             Inner(),
             memoryview(bytearray(4096)),
         )
         self.is_current = True
         self.ended: list[ReplayingProtocol] = []
-        cache = ResponseCache(AccessLog(self.metrics))
+        self.cache = cache or ResponseCache(AccessLog(self.metrics))
         self.connection = ReplayingProtocol(
             lambda: self.inner,  # type: ignore[arg-type, return-value]
-            cache,
+            self.cache,
             self.read_buffer,
             self.ended.append,
         )
@@ -84,9 +86,14 @@ class Site:
         response._keep_alive = keep_alive
         sending = asyncio.create_task(send())
         await asyncio.wait([sending])
-        self.connection.finish_answer(
-            SentAnswer(response, ENTRY, lambda _: self.is_current), sending
+        caller = self.connection._client
+        answer = SentAnswer(
+            response,
+            ENTRY,
+            lambda _: self.is_current,
+            find_caller=lambda who: who if who == caller else None,
         )
+        self.connection.finish_answer(answer, sending)
 
     def is_repeated(self, data: bytes = REQUEST) -> bool:
         received, written = len(self.inner.received), len(self.transport.written)
@@ -240,3 +247,16 @@ def test_the_end_is_told_once(site: Site) -> None:
     site.connection.connection_lost(None)
 
     assert site.ended == [site.connection]
+
+
+@pytest.mark.parametrize("other", ["bob", ""])
+async def test_an_answer_is_for_its_certificate(other: str) -> None:
+    """In one turn of the loop, on connections of one address that send the same bytes."""
+    alice = Site("alice")
+    alice.receive(REQUEST)
+    await alice.send_answer()
+    again, stranger = Site("alice", alice.cache), Site(other, alice.cache)
+
+    assert alice.is_repeated()
+    assert again.is_repeated()
+    assert not stranger.is_repeated()

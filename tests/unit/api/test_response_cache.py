@@ -106,3 +106,23 @@ async def test_what_is_current_for_one_client_is_not_for_another() -> None:
     cache.remember(b"x", SentAnswer(first.response, first.entry, lambda who: who == "a"))
     assert cache.repeat(b"x", Surroundings("a"))
     assert not cache.repeat(b"x", Surroundings("b"))
+
+
+async def test_one_turn_has_several_certificates() -> None:
+    """Behind one address, an answer is repeated only to the certificate that it was made for."""
+    cache = make()
+    first = answer()
+    alice, bob, nobody = (Surroundings("a", name) for name in ("alice", "bob", ""))
+    for name in ("x", "y"):
+        sent = SentAnswer(
+            first.response,
+            first.entry,
+            lambda _: True,
+            find_caller=lambda who: who if who.certificate == "alice" else None,
+        )
+        cache.remember(name.encode(), sent)
+
+    assert cache.repeat(b"x", alice)
+    assert not cache.repeat(b"x", bob)
+    assert cache.repeat(b"y", alice)
+    assert not cache.repeat(b"y", nobody)

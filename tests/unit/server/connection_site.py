@@ -3,7 +3,6 @@
 import asyncio
 import math
 import socket
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -22,6 +21,8 @@ from registry.server import connections as connections_module
 from registry.server.connections import Connections
 from registry.server.heartbeats import Heartbeats, WorkerLoad
 from registry.server.listener import Listener, bind
+from registry.server.live_tls import LiveTLS
+from registry.server.tls import TLSFiles
 from registry.settings.model import LimitSettings
 from registry.settings.values import Address
 from registry.tasks import Tasks
@@ -123,7 +124,7 @@ async def open_site(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     *,
-    tls: ssl.SSLContext | None = None,
+    tls: TLSFiles | None = None,
     change: Callable[[Listener], None] = lambda _: None,
     **limits: Any,
 ) -> AsyncIterator[ConnectionSite]:
@@ -150,7 +151,12 @@ async def open_site(
         opening = await stack.enter_async_context(Tasks())
         responses = ResponseCache(access_log)
         listener = Listener(
-            server, responses, listening, tls=tls, connections=connections, tasks=opening
+            server,
+            responses,
+            listening,
+            tls=None if tls is None else LiveTLS(tls),
+            connections=connections,
+            tasks=opening,
         )
         stack.callback(listener.close_silent)
         tasks = await stack.enter_async_context(Tasks())

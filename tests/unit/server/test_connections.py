@@ -93,7 +93,7 @@ async def test_who_does_not_read_is_cut(make_site: Any, tmp_path: Path, is_secur
     tls, context = None, None
     if is_secure:
         authority = make_authority(tmp_path)
-        tls, context = authority.server_context(), authority.client_context()
+        tls, context = authority.files, authority.client_context()
     site = await make_site(send_timeout=0.5, tls=tls)
     if context is None:
         client = await site.connect(LARGE_REQUEST)

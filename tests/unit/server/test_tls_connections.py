@@ -19,7 +19,7 @@ from tests.unit.server.connection_site import (
 async def test_a_handshake_has_its_time(make_site: Any, tmp_path: Path) -> None:
     """A TLS handshake that stops is closed after `handshake_timeout`; others are not disturbed."""
     authority = make_authority(tmp_path)
-    site = await make_site(tls=authority.server_context(), handshake_timeout=0.3)
+    site = await make_site(tls=authority.files, handshake_timeout=0.3)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     half = authority.client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
     with pytest.raises(ssl.SSLWantReadError):
@@ -46,7 +46,7 @@ async def test_handshakes_are_few(
     monkeypatch.setattr("registry.server.handshakes.MAX_HANDSHAKES", 2)
     monkeypatch.setattr("registry.server.open_connection.SLOW_HANDSHAKE", 0.0)
     authority = make_authority(tmp_path)
-    site = await make_site(tls=authority.server_context())
+    site = await make_site(tls=authority.files)
     context = authority.client_context()
     writers = [
         (await asyncio.open_connection("127.0.0.1", site.port, ssl=context))[1] for _ in range(4)
@@ -66,7 +66,7 @@ async def test_handshakes_of_one_address_wait_for_each_other(
     """Those that wait cost no memory and no signature; other addresses do not wait for them."""
     monkeypatch.setattr("registry.server.handshakes.MAX_PER_ADDRESS", 2)
     authority = make_authority(tmp_path)
-    site = await make_site(tls=authority.server_context())
+    site = await make_site(tls=authority.files)
     context = authority.client_context()
     source = ("127.0.0.2", 0)
     stopped = [await site.connect(b"\x16\x03\x01", source=source[0]) for _ in range(5)]
@@ -96,7 +96,7 @@ async def test_plain_http_takes_no_handshake(
     """Clients that do not speak TLS are answered at once, and few of their connections are kept."""
     monkeypatch.setattr("registry.server.handshakes.MAX_PER_ADDRESS", 1)
     monkeypatch.setattr("registry.server.refusals.MAX_LINGERING", 3)
-    site = await make_site(tls=make_authority(tmp_path).server_context())
+    site = await make_site(tls=make_authority(tmp_path).files)
     await site.connect(b"\x16\x03\x01")
 
     for _ in range(6):
@@ -115,7 +115,7 @@ async def test_a_handshake_that_waits_too_long_is_closed(
     """It has `request_timeout`, like a client that says nothing, and nothing is kept of it."""
     monkeypatch.setattr("registry.server.handshakes.MAX_PER_ADDRESS", 1)
     authority = make_authority(tmp_path)
-    site = await make_site(tls=authority.server_context(), request_timeout=0.2)
+    site = await make_site(tls=authority.files, request_timeout=0.2)
     first, second = [await site.connect(b"\x16\x03\x01") for _ in range(2)]
 
     assert await second.is_cut(2)
@@ -132,7 +132,7 @@ async def test_a_client_that_resets_over_tls_ends_nobody_else(
 ) -> None:
     """Between the end of its connection and the next turn of the loop there is no socket."""
     authority = make_authority(tmp_path)
-    site = await make_site(tls=authority.server_context())
+    site = await make_site(tls=authority.files)
     context = authority.client_context()
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=context, limit=1024)
     writer.write(LARGE_REQUEST)

@@ -5,22 +5,20 @@ from pathlib import Path
 import pytest
 
 from registry.errors import SettingsError
-from registry.server.tls import load_tls
-from registry.settings.model import ServerSettings
-from registry.settings.tables import read_table
+from registry.server.tls import TLSFiles, load_tls
 from registry.upstream.client import load_trust
 from tests.fakes.certificates import make_authority
 
 
-@pytest.mark.parametrize("key", ["tls_cert", "tls_key"])
+@pytest.mark.parametrize("key", ["tls_cert", "tls_key", "client_ca"])
 def test_only_the_unreadable_file_is_named(tmp_path: Path, key: str) -> None:
     """Root can read every file, so a folder plays the file that this user cannot read."""
     authority = make_authority(tmp_path)
     files = {"tls_cert": str(authority.certificate), "tls_key": str(authority.key)}
-    files[key] = str(tmp_path)
+    files |= {"client_ca": str(authority.root), key: str(tmp_path)}
 
     with pytest.raises(SettingsError) as error:
-        load_tls(read_table(ServerSettings, files))
+        load_tls(TLSFiles(files["tls_cert"], files["tls_key"], files["client_ca"]))
 
     why = f"server.{key}: {tmp_path} cannot be read (Is a directory)"
     assert str(error.value) == f"{why}; let the user that runs entrepot read it"

@@ -86,6 +86,7 @@ def test_unknown_key_names_the_nearest(text: str, key: str, words: str) -> None:
             "on the port of server.listen, [::]:5001",
         ),
         ("server.tls_key = 'k'", "server.tls_key", "both"),
+        ("server.client_ca = 'c'", "server.client_ca", "write tls_cert and tls_key too"),
         ("storage.limit = '50 apples'", "storage.limit", "50GiB"),
         ("storage.limit = 0", "storage.limit", "0 is not more than 0; write for example limit"),
         ("storage.path = ''", "storage.path", 'write path = "data"'),

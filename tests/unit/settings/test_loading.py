@@ -201,13 +201,13 @@ def test_unreadable_files_are_refused(folder: Path) -> None:
         load_settings(folder / "latin.toml", {})
 
 
-@pytest.mark.parametrize("key", ["tls_cert", "tls_key"])
+@pytest.mark.parametrize("key", ["tls_cert", "tls_key", "client_ca"])
 def test_tls_files_must_exist(load: Load, key: str) -> None:
     """A missing certificate is found before the server starts."""
-    files = {"tls_cert": write("cert"), "tls_key": write("key")}
+    files = {"tls_cert": write("cert"), "tls_key": write("key"), "client_ca": write("ca")}
     files[key].unlink()
 
     with pytest.raises(SettingsError, match="there is no file") as error:
-        load('[server]\ntls_cert = "cert"\ntls_key = "key"')
+        load('[server]\ntls_cert = "cert"\ntls_key = "key"\nclient_ca = "ca"')
 
     assert error.value.key == f"server.{key}"

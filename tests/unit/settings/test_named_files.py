@@ -24,6 +24,7 @@ def write(path: Path, text: str) -> Path:
 
 
 PEM_FILES = [
+    (f'[server]\ntls_cert = "{__file__}"\ntls_key = "{__file__}"\nclient_ca = "{{}}"', "client_ca"),
     ('[server]\ntls_cert = "{}"\ntls_key = "{}"', "tls_cert"),
     ('[bundles]\nkeys = ["{}"]', "keys"),
     ('[upstreams."ghcr.io"]\nca_file = "{}"', "ca_file"),
