@@ -13,7 +13,6 @@ from registry.access.rules import Rules
 from registry.access.surroundings import Surroundings
 from registry.api.middleware import Notes
 from registry.api.paths import Endpoint, PullRequest
-from registry.api.tags_and_referrers import MaySee
 from registry.api.token_endpoint import answer_token
 from registry.errors import (
     AccessDenied,
@@ -28,6 +27,7 @@ from registry.errors import (
     UpstreamDenied,
     UpstreamOffline,
 )
+from registry.mirror.mirror_rules import MaySee
 from registry.mirror.routing import UpstreamTable
 from registry.oci.names import Tag
 

@@ -49,6 +49,8 @@
     │   ├── CredentialsInvalid    a header with credentials that cannot be read
     │   ├── ScopeMissing          token that was made for another repository
     │   └── NotAllowed            the rules do not allow it
+    ├── NotMirrored               the settings of the upstream do not let it be mirrored
+    │   └── TagTooNew             tag of an image that is not known for long enough
     ├── TooManyLogins             more passwords than can be checked at the moment
     ├── AccountUnknown            no user or token of this name
     ├── AccountExists             user or token whose name is taken
@@ -82,7 +84,9 @@ from registry.errors.access import LoginRequired as LoginRequired
 from registry.errors.access import ManifestConcealed as ManifestConcealed
 from registry.errors.access import NameConcealed as NameConcealed
 from registry.errors.access import NotAllowed as NotAllowed
+from registry.errors.access import NotMirrored as NotMirrored
 from registry.errors.access import ScopeMissing as ScopeMissing
+from registry.errors.access import TagTooNew as TagTooNew
 from registry.errors.access import TooManyLogins as TooManyLogins
 from registry.errors.content import BundleForeign as BundleForeign
 from registry.errors.content import BundleInvalid as BundleInvalid

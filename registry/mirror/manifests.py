@@ -20,6 +20,7 @@ from registry.mirror.cache_status import CacheStatus
 from registry.mirror.freshness import Freshness, find_freshness
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import KnownManifest
+from registry.mirror.mirror_rules import MirrorRules
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.question_limit import QuestionLimit
 from registry.mirror.revalidation import Revalidator
@@ -52,13 +53,18 @@ class Manifests:
         tags: TagSettings,
         clock: Callable[[], float],
         *,
+        rules: MirrorRules,
         waits: UpstreamWaits,
         questions: QuestionLimit,
         pulls: PullLog,
         offline: bool,
         stored: CacheStatus = CacheStatus.HIT,
     ) -> None:
-        """`stored` is the origin of manifests that are here."""
+        """`stored` is the origin of manifests that are here.
+
+        `rules` are asked by what clients do not ask for; their requests were checked before.
+        """
+        self._rules = rules
         self._cache = cache
         self._revalidator = revalidator
         self._missing = missing
@@ -94,8 +100,10 @@ class Manifests:
             ManifestUnknown: the repository does not have it, or the mirror is offline, or the
                 upstream does not let the mirror have it.
             UpstreamError: the upstream does not answer the question.
+            NotMirrored: the settings do not let it be mirrored.
             StoreError: the disk or the catalog refused.
         """
+        self._rules.check(repository, reference)
         try:
             return await self._ask(repository, reference, must_ask=True)
         except UpstreamOffline as error:
@@ -110,8 +118,10 @@ class Manifests:
             ManifestUnknown: the repository does not have it, or the mirror is offline, or the
                 upstream does not let the mirror have it.
             UpstreamError: the upstream does not answer the question.
+            NotMirrored: the settings do not let it be mirrored.
             StoreError: the disk or the catalog refused.
         """
+        self._rules.check(repository, reference)
         try:
             return await self._revalidator.find_stored(repository, reference)
         except (Unknown, UpstreamDenied, UpstreamOffline) as error:

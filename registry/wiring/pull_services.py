@@ -25,6 +25,7 @@ from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import ManifestMemory
 from registry.mirror.manifests import Manifests
 from registry.mirror.mirror import Mirror
+from registry.mirror.mirror_rules import MirrorRules
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.outages import Outages
 from registry.mirror.question_limit import QuestionLimit
@@ -41,6 +42,7 @@ from registry.upstream.contract import Source
 from registry.upstream.download_budget import DownloadBudget
 from registry.upstream.via import ViaWriter, make_name
 from registry.wiring.content import ContentServices
+from registry.wiring.upstream_rules import build_mirror_rules
 
 # Connections up to which downloads that warm have several. What each receives until it slows down
 # delays clients.
@@ -88,6 +90,10 @@ class PullServices:
         return PullLog(PullCatalog(self._database), self._clock)
 
     @cached_property
+    def _rules(self) -> MirrorRules:
+        return build_mirror_rules(self._settings)
+
+    @cached_property
     def _deliveries(self) -> Deliveries:
         return Deliveries(
             find_trusted(self._settings.upstreams),
@@ -107,6 +113,7 @@ class PullServices:
             table=UpstreamTable(self._settings.registries),
             via=self._via,
             circles=Circles(self._sources),
+            rules=self._rules,
             manifests=self._build_manifests(),
             blobs=self._build_blobs(),
             lists=self._build_lists(),
@@ -140,6 +147,7 @@ class PullServices:
             self._negative_cache,
             tags,
             clock,
+            rules=self._rules,
             waits=self._waits,
             questions=self._questions,
             pulls=self._pulls,
