@@ -60,6 +60,7 @@ _TABLE = MappingProxyType(
         errors.Unknown: (404, "UNKNOWN"),  # *
         errors.ImagePinned: (409, "DENIED"),
         errors.NotPinned: (404, "UNKNOWN"),  # *
+        errors.NotRolledBack: (404, "UNKNOWN"),  # *
         errors.ImageInUse: (409, "DENIED"),
         errors.MediumUnreadable: (503, "UNAVAILABLE"),  # *
         errors.StoreError: (500, "UNKNOWN"),  # *

@@ -21,6 +21,7 @@
     │   │   └── NameConcealed     what a client reads of a repository that it does not get
     │   ├── ImageUnknown          image that a command names, and that is not stored
     │   ├── ImageIncomplete       image that is not stored, or only in part
+    │   ├── DigestNotSeen         digest to which a tag has never led, as far as is known
     │   ├── PatternUnmatched      name or glob of a command that matches no stored image
     │   ├── ManifestUnknown       no such tag or manifest in this repository
     │   │   └── ManifestConcealed what a client reads of a manifest that it does not get
@@ -59,6 +60,7 @@
     ├── ImagePinned               the image is pinned, so it cannot be removed
     ├── ImageInUse                a client has pulled the image, so it has not expired any more
     ├── NotPinned                 the image is not pinned, so it cannot be unpinned
+    ├── NotRolledBack             the tag is not rolled back, so that cannot be ended
     ├── StoreError                the disk refused an operation
     │   ├── StoreFull             there is no space for a blob
     │   ├── MediumUnreadable      file of a served bundle that cannot be read at the moment
@@ -96,6 +98,7 @@ from registry.errors.content import ImageInUse as ImageInUse
 from registry.errors.content import ImagePinned as ImagePinned
 from registry.errors.content import ManifestInvalid as ManifestInvalid
 from registry.errors.content import NotPinned as NotPinned
+from registry.errors.content import NotRolledBack as NotRolledBack
 from registry.errors.content import TooManyDownloads as TooManyDownloads
 from registry.errors.content import TooManyUnknown as TooManyUnknown
 from registry.errors.input import ClientInvalid as ClientInvalid
@@ -121,6 +124,7 @@ from registry.errors.installation import StoreFull as StoreFull
 from registry.errors.installation import StoreTooNew as StoreTooNew
 from registry.errors.root import EntrepotError as EntrepotError
 from registry.errors.unknown import BlobUnknown as BlobUnknown
+from registry.errors.unknown import DigestNotSeen as DigestNotSeen
 from registry.errors.unknown import ImageIncomplete as ImageIncomplete
 from registry.errors.unknown import ImageUnknown as ImageUnknown
 from registry.errors.unknown import ManifestUnknown as ManifestUnknown

@@ -86,6 +86,7 @@ class Manifests:
             ManifestUnknown: the repository does not have the manifest. Or it is not stored, and the
                 mirror is offline or the upstream denies it to the mirror.
             UpstreamError: the manifest is not stored, and the upstream does not answer.
+            TagTooNew: the manifest is not known for long enough, and there is no former one.
             TooManyUnknown: the client has asked for too much that does not exist.
             StoreError: the disk or the catalog refused.
         """
@@ -100,7 +101,7 @@ class Manifests:
             ManifestUnknown: the repository does not have it, or the mirror is offline, or the
                 upstream does not let the mirror have it.
             UpstreamError: the upstream does not answer the question.
-            NotMirrored: the settings do not let it be mirrored.
+            NotMirrored: the settings do not let it be mirrored, or not yet.
             StoreError: the disk or the catalog refused.
         """
         self._rules.check(repository, reference)
@@ -118,7 +119,7 @@ class Manifests:
             ManifestUnknown: the repository does not have it, or the mirror is offline, or the
                 upstream does not let the mirror have it.
             UpstreamError: the upstream does not answer the question.
-            NotMirrored: the settings do not let it be mirrored.
+            NotMirrored: the settings do not let it be mirrored, or not yet.
             StoreError: the disk or the catalog refused.
         """
         self._rules.check(repository, reference)
@@ -151,6 +152,8 @@ class Manifests:
                 return await self._ask(repository, reference, fallback=fallback)
         except (Unknown, UpstreamError) as error:
             if known is not None and freshness is Freshness.STALE:
+                if isinstance(reference, Tag) and known.hold.is_due(now):
+                    known = await self._revalidator.settle(repository, reference, known)
                 return self._serve_stale(repository, reference, known, error)
             # Clients ask for the referrers of each image that they pull. Without an answer, they
             # pull the image itself only if this is "not found" and no error.
@@ -187,7 +190,14 @@ class Manifests:
     def _find_freshness(self, reference: Reference, known: KnownManifest, now: float) -> Freshness:
         if not isinstance(reference, Tag):
             return Freshness.FRESH
-        return find_freshness(self._tags, reference.name, known.checked, now, offline=self._offline)
+        return find_freshness(
+            self._tags,
+            reference.name,
+            known.checked,
+            now,
+            offline=self._offline,
+            hold=known.hold,
+        )
 
     async def _ask(
         self,

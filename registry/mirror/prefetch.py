@@ -36,7 +36,8 @@ class PrefetchResult:
     other wanted platforms. `only_platform` is the platform of an image without an index, if another
     platform was wanted. `failures` are sentences about failed downloads, and `is_full` says whether
     one of them is about missing space. `foreign` are sentences about layers that the upstream does
-    not have, because clients download them from elsewhere.
+    not have, because clients download them from elsewhere. `warning` is what clients are told about
+    the name, such as that it leads to a former image.
     """
 
     digest: Digest
@@ -47,6 +48,7 @@ class PrefetchResult:
     failures: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
     is_full: bool = False
+    warning: str = ""
 
     def add_failure(self, error: EntrepotError) -> None:
         """Add the sentence about a failed download, unless an equal one is there already.
@@ -100,7 +102,7 @@ class Prefetcher:
             StoreError: the disk or the catalog refused.
         """
         served = await self._manifests.refresh(repository, reference)
-        result = PrefetchResult(served.manifest.digest)
+        result = PrefetchResult(served.manifest.digest, warning=served.warning)
         image = format_image(repository, reference)
         chosen = choose_manifests(image, served.manifest, platforms)
         result.unavailable = find_unavailable(served.manifest, platforms)

@@ -31,6 +31,7 @@ from registry.mirror.outages import Outages
 from registry.mirror.question_limit import QuestionLimit
 from registry.mirror.revalidation import Revalidator
 from registry.mirror.routing import UpstreamTable
+from registry.mirror.tag_decisions import TagDecisions
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.mirror.upstream_waits import UpstreamWaits
 from registry.settings.model import Settings
@@ -42,7 +43,7 @@ from registry.upstream.contract import Source
 from registry.upstream.download_budget import DownloadBudget
 from registry.upstream.via import ViaWriter, make_name
 from registry.wiring.content import ContentServices
-from registry.wiring.upstream_rules import build_mirror_rules
+from registry.wiring.upstream_rules import build_mirror_rules, build_tag_delays
 
 # Connections up to which downloads that warm have several. What each receives until it slows down
 # delays clients.
@@ -136,6 +137,9 @@ class PullServices:
             locks,
             self._tasks,
             self._deliveries,
+            decisions=TagDecisions(
+                self._content.manifests.histories, build_tag_delays(self._settings), clock
+            ),
             tags=tags,
             clock=clock,
             metrics=self._metrics,
