@@ -3,7 +3,7 @@
 When a constructor in `registry/` changes, no other test file has to follow.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
 from types import MappingProxyType
@@ -94,16 +94,7 @@ class ProcessParts:
         self.store, self.ingests = handles.store, handles.ingests
         self.database = database or Database(self.folder.catalog)
         self.metrics = Metrics()
-        upstreams = {
-            name: UpstreamSettings(
-                endpoints=("https://memory.example",),
-                connections=connections,
-                default=not number,
-                username="ann" if name in private else "",
-                **table,
-            )
-            for number, name in enumerate(sources or ["docker.io"])
-        }
+        upstreams = _list_upstreams(sources or ["docker.io"], private, connections, table)
         tags = TagSettings(missing_for=missing_for)
         settings = Settings(
             offline=offline, storage=storage, limits=limits, tags=tags, upstreams=upstreams
@@ -160,6 +151,21 @@ class ProcessParts:
         """The cache of manifests, which does not look for changes by itself."""
         manifests = self.content.manifests
         return ManifestCache(ManifestMemory(10**6), manifests.catalog, manifests)
+
+
+def _list_upstreams(
+    names: Iterable[str], private: Collection[str], connections: int, table: Mapping[str, Any]
+) -> dict[str, UpstreamSettings]:
+    return {
+        name: UpstreamSettings(
+            endpoints=("https://memory.example",),
+            connections=connections,
+            default=not number,
+            username="ann" if name in private else "",
+            **table,
+        )
+        for number, name in enumerate(names)
+    }
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -18,7 +18,6 @@ from registry.oci.digest import Digest
 from registry.oci.image_patterns import parse_image
 from registry.oci.names import Repository, Tag, format_image
 from registry.reports.tag_history import ReleasedTag, RolledBackTag, SeenImage, TagReport
-from registry.store.tag_history import TagHistory
 
 LEAST = 6  # hexadecimal digits of a digest that is not written whole
 
@@ -125,7 +124,7 @@ def rollback(
         control = build_tag_control(session.content)
         known = await control.read(repository, tag)
         name = format_image(repository, tag)
-        chosen = _read_digest(name, known.history, digest)
+        chosen = _read_digest(name, [each.digest for each in known.history.seen], digest)
         if await control.find(repository, chosen) is None:
             await _fetch(session, repository, chosen)
         await control.roll_back(repository, tag, chosen)
@@ -145,11 +144,11 @@ def _draw_rolled_back(result: RolledBackTag) -> Iterator[str]:
     yield f"to end this: entrepot images release {result.image}"
 
 
-def _read_digest(image: str, history: TagHistory, text: str) -> Digest:
-    """Return a digest that was written whole, or the one of a history that begins like this.
+def _read_digest(image: str, seen: Sequence[str], text: str) -> Digest:
+    """Return a digest that was written whole, or the one of those that were seen and begin so.
 
     Raises:
-        DigestNotSeen: none of the history does.
+        DigestNotSeen: none of them does.
         DigestInvalid: the text is too short, or no beginning of a digest.
     """
     try:
@@ -158,7 +157,7 @@ def _read_digest(image: str, history: TagHistory, text: str) -> Digest:
         bare = text.partition(":")[2] or text
         if len(bare) < LEAST:
             raise
-    found = [each.digest for each in history.seen if each.digest.partition(":")[2].startswith(bare)]
+    found = [each for each in seen if each.partition(":")[2].startswith(bare)]
     if len(found) > 1:
         fail(
             f"{text} is the beginning of {len(found)} digests of {image}; write more of it", FAILED
@@ -204,7 +203,8 @@ def release(
             await control.end_rollback(repository, tag)
             chosen, rolled_back_to = "", ""
         else:
-            chosen = str(_read_digest(name, known.history, digest))
+            seen = [each.digest for each in known.history.seen]
+            chosen = str(_read_digest(name, seen, digest))
             known = await control.release(repository, tag, Digest.parse(chosen))
             rolled_back_to = known.history.rolled_back_to
         latest = known.history.latest
