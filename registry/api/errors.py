@@ -28,7 +28,7 @@ _NO_MEDIUM = (
 _TABLE = MappingProxyType(
     {
         errors.AccessDenied: (403, "DENIED"),  # 401 with a challenge
-        # containerd then shows this text if no other host has the image; a 404 it would not show.
+        # containerd reports this status if no other host has the image; a 404 it would pass over.
         errors.NotMirrored: (403, "DENIED"),
         errors.TooManyLogins: (429, "TOOMANYREQUESTS"),
         errors.AccountUnknown: (404, "UNKNOWN"),  # *
