@@ -10,6 +10,7 @@ from registry.content.eviction import Evictor
 from registry.content.manifests import ManifestStore
 from registry.content.pins import Pins
 from registry.content.tag_history import describe_rollback
+from registry.errors import StoreError
 from registry.logs import get_logger
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, Tag
@@ -150,7 +151,11 @@ class Rebuild:
         """
         if tag is None:
             return NO_HOLD, ""
-        known = await self._manifest_store.histories.read(repository, tag)
+        try:
+            known = await self._manifest_store.histories.read(repository, tag)
+        except StoreError as error:  # a single file that cannot be read stops no start
+            self._log.error("tag history not read", image=f"{repository}:{tag}", why=str(error))
+            return NO_HOLD, ""
         served, latest = str(known.served or ""), known.history.latest
         if served and known.history.rolled_back_to == served:
             return TagHold(is_rolled_back=True), describe_rollback(known.history)

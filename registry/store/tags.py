@@ -80,8 +80,13 @@ class TagFiles:
         """Return what is written of a tag beside its tag file; empty if nothing is, or is damaged.
 
         A damaged file is logged and renamed.
+
+        Raises:
+            StoreError: the disk refused: what is written is not known.
         """
-        return await in_thread(_read_history, self._history_path(repository, tag))
+        path = self._history_path(repository, tag)
+        with translate_errors(path):
+            return await in_thread(_read_history, path)
 
     async def write_history(self, repository: Repository, tag: Tag, history: TagHistory) -> None:
         """Write the history of a tag durably; delete the file if the history is empty.
@@ -166,7 +171,7 @@ def _write(path: Path, content: bytes) -> None:
 def _read_history(path: Path) -> TagHistory:
     try:
         return parse_history(read_small_json(path))
-    except OSError:
+    except FileNotFoundError:
         return TagHistory()
     except ValueError as error:
         put_aside(path, str(error))
