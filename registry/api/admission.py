@@ -15,7 +15,6 @@ from registry.api.forwarding import FindCaller
 from registry.api.middleware import Notes
 from registry.api.paths import Endpoint, PullRequest
 from registry.api.surroundings import find_certificate
-from registry.api.tags_and_referrers import MaySee
 from registry.api.token_endpoint import answer_token
 from registry.errors import (
     AccessDenied,
@@ -30,6 +29,7 @@ from registry.errors import (
     UpstreamDenied,
     UpstreamOffline,
 )
+from registry.mirror.mirror_rules import MaySee
 from registry.mirror.routing import UpstreamTable
 from registry.oci.names import Tag
 

@@ -28,6 +28,8 @@ _NO_MEDIUM = (
 _TABLE = MappingProxyType(
     {
         errors.AccessDenied: (403, "DENIED"),  # 401 with a challenge
+        # containerd reports this status if no other host has the image; a 404 it would pass over.
+        errors.NotMirrored: (403, "DENIED"),
         errors.TooManyLogins: (429, "TOOMANYREQUESTS"),
         errors.AccountUnknown: (404, "UNKNOWN"),  # *
         errors.AccountExists: (409, "DENIED"),
@@ -58,6 +60,7 @@ _TABLE = MappingProxyType(
         errors.Unknown: (404, "UNKNOWN"),  # *
         errors.ImagePinned: (409, "DENIED"),
         errors.NotPinned: (404, "UNKNOWN"),  # *
+        errors.NotRolledBack: (404, "UNKNOWN"),  # *
         errors.ImageInUse: (409, "DENIED"),
         errors.MediumUnreadable: (503, "UNAVAILABLE"),  # *
         errors.StoreError: (500, "UNKNOWN"),  # *

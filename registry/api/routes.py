@@ -14,7 +14,6 @@ from registry.api.manifests import answer_manifest
 from registry.api.middleware import Notes
 from registry.api.paths import Endpoint, PullRequest, RequestReader
 from registry.api.tags_and_referrers import (
-    MaySee,
     answer_catalog,
     answer_referrers,
     answer_tags,
@@ -22,6 +21,7 @@ from registry.api.tags_and_referrers import (
 )
 from registry.logs import get_logger
 from registry.mirror.mirror import Mirror
+from registry.mirror.mirror_rules import MaySee
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
@@ -85,7 +85,10 @@ class PullApi:
             repository=notes.repository,
             path=cut_path(notes.path),
         )
-        answer = self._dispatch(request, notes, wanted, may_see)
+        rules = self._mirror.rules
+        if wanted.repository is not None:
+            rules.check(wanted.repository, wanted.reference)
+        answer = self._dispatch(request, notes, wanted, rules.narrow(may_see))
         if not is_of_mirror or wanted.repository is None:
             return await answer
         return await self._mirror.circles.watch(

@@ -1,7 +1,7 @@
 """Lists: the tags of a repository, the referrers of a manifest, and the stored repositories."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,13 +9,13 @@ from aiohttp import web
 
 from registry.api.headers import ORIGIN, warning_headers
 from registry.api.middleware import Notes
+from registry.mirror.mirror_rules import MaySee
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
 from registry.oci.pagination import Page, cut_page, parse_count
 
-MaySee = Callable[[str, str | None], bool]  # of a full name, and a tag if there is one
 CATALOG_PAGE = 1000  # entries of a page of repositories, at most
 
 

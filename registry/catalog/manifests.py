@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from registry.catalog.database import Database
 from registry.catalog.deliveries import insert_stored
+from registry.catalog.tag_hold import NO_HOLD, TagHold
 from registry.oci.digest import Digest
 from registry.oci.manifest import Descriptor, Manifest
 from registry.oci.names import Repository, Tag
@@ -29,6 +30,7 @@ class TagRecord:
 
     If a bundle confirmed it, and not an upstream, `bundle` is the id of the bundle, and `signer`
     the name of the key that signed the bundle. `warning` is what clients are told about it.
+    `hold` says whether the tag leads to something else upstream.
     """
 
     digest: Digest
@@ -36,6 +38,7 @@ class TagRecord:
     bundle: str = ""
     signer: str = ""
     warning: str = ""
+    hold: TagHold = NO_HOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,15 @@ class ManifestCatalog:
     def find_tag(self, repository: Repository, tag: Tag) -> TagRecord | None:
         """Return the manifest that a tag leads to; None if the tag is not known."""
         rows = self._database.read(
-            "SELECT digest, checked, bundle, signer, warning FROM tags"
+            "SELECT digest, checked, bundle, signer, warning, due, rolled_back FROM tags"
             " WHERE repository = ? AND tag = ?",
             (str(repository), tag.name),
         )
-        return TagRecord(Digest.parse(rows[0][0]), *rows[0][1:]) if rows else None
+        if not rows:
+            return None
+        digest, checked, bundle, signer, warning, due, rolled_back = rows[0]
+        hold = TagHold(due, bool(rolled_back))
+        return TagRecord(Digest.parse(digest), checked, bundle, signer, warning, hold)
 
     def was_target(self, repository: Repository, tag: Tag, digest: Digest) -> bool:
         """Whether a client has pulled this manifest by this tag before, as far as is recorded."""
@@ -124,14 +131,16 @@ class ManifestCatalog:
         bundle: str = "",
         signer: str = "",
         warning: str = "",
+        hold: TagHold = NO_HOLD,
         with_blobs: bool = False,
     ) -> None:
         """Record that `repository` has `manifest`, and that `tag` leads to it, confirmed at `now`.
 
         If a bundle confirms it, `bundle` is the id of the bundle, and `signer` the name of the key
         that signed the bundle. If an upstream confirms it, both are empty. `warning` is what
-        clients are told about the tag. The manifest counts as delivered by its registry, and
-        `with_blobs` the stored blobs that it refers to do too.
+        clients are told about the tag, and `hold` why it does not follow its upstream. The manifest
+        counts as delivered by its registry, and `with_blobs` the stored blobs that it refers to do
+        too.
         """
         delivered = [manifest.digest]
         if with_blobs:
@@ -145,26 +154,51 @@ class ManifestCatalog:
                 (str(repository), str(manifest.digest), now),
             )
             if tag is not None:
-                rows.execute(
-                    "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (str(repository), tag.name, str(manifest.digest), now, bundle, signer, warning),
-                )
+                values = (str(repository), tag.name, str(manifest.digest), now)
+                told = (bundle, signer, warning, hold.due, hold.is_rolled_back)
+                query = "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                rows.execute(query, values + told)
 
         await self._database.write(change)
 
     async def confirm_tag(
-        self, repository: Repository, tag: Tag, digest: Digest, now: float, warning: str = ""
+        self,
+        repository: Repository,
+        tag: Tag,
+        digest: Digest,
+        now: float,
+        *,
+        warning: str = "",
+        hold: TagHold = NO_HOLD,
     ) -> None:
-        """Record that an upstream said at `now` that the tag still leads to this manifest.
+        """Record that an upstream was asked at `now`, and that the tag still leads to a manifest.
 
-        `warning` is what clients are told about the tag. If the tag leads to another manifest here,
-        nothing is changed.
+        `warning` is what clients are told about the tag, and `hold` why it does not follow its
+        upstream. If the tag leads to another manifest here, or was rolled back or released
+        meanwhile, nothing is changed.
         """
+        values = (now, warning, hold.due, str(repository), tag.name, str(digest))
         await self._database.write(
             lambda rows: rows.execute(
-                "UPDATE tags SET checked = ?, bundle = '', signer = '', warning = ?"
+                "UPDATE tags SET checked = ?, bundle = '', signer = '', warning = ?, due = ?"
+                " WHERE repository = ? AND tag = ? AND digest = ? AND rolled_back = ?",
+                (*values, hold.is_rolled_back),
+            )
+        )
+
+    async def hold_tag(
+        self, repository: Repository, tag: Tag, digest: Digest, hold: TagHold, warning: str = ""
+    ) -> None:
+        """Record why a tag that leads to this manifest does not follow its upstream.
+
+        When it was last confirmed is not changed, nor is a tag that leads to another manifest.
+        """
+        values = (hold.due, hold.is_rolled_back, warning, str(repository), tag.name, str(digest))
+        await self._database.write(
+            lambda rows: rows.execute(
+                "UPDATE tags SET due = ?, rolled_back = ?, warning = ?"
                 " WHERE repository = ? AND tag = ? AND digest = ?",
-                (now, warning, str(repository), tag.name, str(digest)),
+                values,
             )
         )
 

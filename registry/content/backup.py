@@ -23,6 +23,7 @@ from registry.store.contract import BlobReader, ManagedStore
 from registry.store.data_folder import DataFolder
 from registry.store.files import sync_folder
 from registry.store.ingests import Ingests
+from registry.store.tag_history import TagHistory
 from registry.store.tags import TagFiles
 from registry.tasks import in_thread
 
@@ -100,12 +101,19 @@ class Backup:
             result.tags += isinstance(reference, Tag)
             if await target.tags.read(repository, reference) != pointer:
                 await target.tags.write(repository, reference, pointer)
+        async for repository, tag in self._source.tags.scan_histories():
+            history = await self._source.tags.read_history(repository, tag)
+            if await target.tags.read_history(repository, tag) != history:
+                await target.tags.write_history(repository, tag, history)
 
     async def _prune(self, target: DataHandles) -> None:
         """Delete content of the earlier backup that the source does not have any more."""
         async for repository, reference, _ in target.tags.scan():
             if await self._source.tags.read(repository, reference) is None:
                 await target.tags.remove(repository, reference)
+        async for repository, tag in target.tags.scan_histories():
+            if await self._source.tags.read_history(repository, tag) == TagHistory():
+                await target.tags.write_history(repository, tag, TagHistory())
         async with Database(target.folder.catalog) as database:
             usage = UsageCatalog(database)
             async for digest, _ in target.store.scan():

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.rebuild import RebuildCatalog
+from registry.catalog.tag_hold import NO_HOLD, TagHold
 from registry.content.eviction import Evictor
 from registry.content.manifests import ManifestStore
 from registry.content.pins import Pins
+from registry.content.tag_history import describe_rollback
+from registry.errors import StoreError
 from registry.logs import get_logger
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, Tag
@@ -126,6 +129,7 @@ class Rebuild:
                 lost += 1
                 continue
             tag = reference if isinstance(reference, Tag) else None
+            hold, warning = await self._find_hold(repository, tag)
             await self._manifests.record(
                 repository,
                 manifest,
@@ -133,10 +137,30 @@ class Rebuild:
                 pointer.seen,
                 bundle=pointer.bundle,
                 signer=pointer.signer,
+                warning=warning,
+                hold=hold,
                 with_blobs=with_blobs,
             )
             names += 1
         return Rebuilt(names, lost)
+
+    async def _find_hold(self, repository: Repository, tag: Tag | None) -> tuple[TagHold, str]:
+        """Return why a tag does not follow its upstream, and what clients are told about that.
+
+        How long an image has to be known is not in the files: it is decided at the next request.
+        """
+        if tag is None:
+            return NO_HOLD, ""
+        try:
+            known = await self._manifest_store.histories.read(repository, tag)
+        except StoreError as error:  # a single file that cannot be read stops no start
+            self._log.error("tag history not read", image=f"{repository}:{tag}", why=str(error))
+            return NO_HOLD, ""
+        served, latest = str(known.served or ""), known.history.latest
+        if served and known.history.rolled_back_to == served:
+            return TagHold(is_rolled_back=True), describe_rollback(known.history)
+        is_latest = latest is None or latest.digest == served
+        return (NO_HOLD if is_latest else TagHold(due=1.0)), ""
 
     def _is_known(self, repository: Repository, reference: Reference) -> bool:
         if isinstance(reference, Tag):

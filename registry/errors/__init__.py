@@ -23,6 +23,7 @@
     │   │   └── NameConcealed     what a client reads of a repository that it does not get
     │   ├── ImageUnknown          image that a command names, and that is not stored
     │   ├── ImageIncomplete       image that is not stored, or only in part
+    │   ├── DigestNotSeen         digest to which a tag has never led, as far as is known
     │   ├── PatternUnmatched      name or glob of a command that matches no stored image
     │   ├── ManifestUnknown       no such tag or manifest in this repository
     │   │   └── ManifestConcealed what a client reads of a manifest that it does not get
@@ -52,6 +53,8 @@
     │   ├── CredentialsInvalid    a header with credentials that cannot be read
     │   ├── ScopeMissing          token that was made for another repository
     │   └── NotAllowed            the rules do not allow it
+    ├── NotMirrored               the settings of the upstream do not let it be mirrored
+    │   └── TagTooNew             tag of an image that is not known for long enough
     ├── TooManyLogins             more passwords than can be checked at the moment
     ├── AccountUnknown            no user or token of this name
     ├── AccountExists             user or token whose name is taken
@@ -60,6 +63,7 @@
     ├── ImagePinned               the image is pinned, so it cannot be removed
     ├── ImageInUse                a client has pulled the image, so it has not expired any more
     ├── NotPinned                 the image is not pinned, so it cannot be unpinned
+    ├── NotRolledBack             the tag is not rolled back, so that cannot be ended
     ├── StoreError                the disk refused an operation
     │   ├── StoreFull             there is no space for a blob
     │   ├── MediumUnreadable      file of a served bundle that cannot be read at the moment
@@ -85,7 +89,9 @@ from registry.errors.access import LoginRequired as LoginRequired
 from registry.errors.access import ManifestConcealed as ManifestConcealed
 from registry.errors.access import NameConcealed as NameConcealed
 from registry.errors.access import NotAllowed as NotAllowed
+from registry.errors.access import NotMirrored as NotMirrored
 from registry.errors.access import ScopeMissing as ScopeMissing
+from registry.errors.access import TagTooNew as TagTooNew
 from registry.errors.access import TooManyLogins as TooManyLogins
 from registry.errors.content import BundleForeign as BundleForeign
 from registry.errors.content import BundleInvalid as BundleInvalid
@@ -95,6 +101,7 @@ from registry.errors.content import ImageInUse as ImageInUse
 from registry.errors.content import ImagePinned as ImagePinned
 from registry.errors.content import ManifestInvalid as ManifestInvalid
 from registry.errors.content import NotPinned as NotPinned
+from registry.errors.content import NotRolledBack as NotRolledBack
 from registry.errors.content import TooManyDownloads as TooManyDownloads
 from registry.errors.content import TooManyUnknown as TooManyUnknown
 from registry.errors.input import AuthorityInvalid as AuthorityInvalid
@@ -122,6 +129,7 @@ from registry.errors.installation import StoreFull as StoreFull
 from registry.errors.installation import StoreTooNew as StoreTooNew
 from registry.errors.root import EntrepotError as EntrepotError
 from registry.errors.unknown import BlobUnknown as BlobUnknown
+from registry.errors.unknown import DigestNotSeen as DigestNotSeen
 from registry.errors.unknown import ImageIncomplete as ImageIncomplete
 from registry.errors.unknown import ImageUnknown as ImageUnknown
 from registry.errors.unknown import ManifestUnknown as ManifestUnknown

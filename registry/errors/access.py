@@ -54,6 +54,29 @@ class NotAllowed(AccessDenied):
         super().__init__(f"not allowed by {rule}" if rule else "no rule allows it")
 
 
+class NotMirrored(EntrepotError):
+    """The settings of its upstream say that an image may not be mirrored, whoever asks."""
+
+    def __init__(self, image: str, why: str) -> None:
+        self.image, self.why = image, why
+        super().__init__(f"{image} may not be pulled through this mirror: {why}")
+
+
+class TagTooNew(NotMirrored):
+    """A tag that leads to an image which is not known here for long enough, and to no former one.
+
+    `digest` is what the tag leads to, and `until` says when it is served, as people read it.
+    """
+
+    def __init__(self, image: str, digest: str, until: str, setting: str) -> None:
+        self.digest, self.until = digest, until
+        super().__init__(
+            image,
+            f"it is not known here for long enough ({setting}) and is served {until}; pull it by"
+            f" its digest {digest}, or run: entrepot images release {image} {digest}",
+        )
+
+
 class ManifestConcealed(ManifestUnknown):
     """What a client reads of a manifest that it does not get, for whatever reason."""
 

@@ -94,6 +94,17 @@ class ImageInUse(EntrepotError):
         super().__init__(f"{image} was pulled just now, and stays")
 
 
+class NotRolledBack(EntrepotError):
+    """The tag is not rolled back, so that cannot be ended."""
+
+    def __init__(self, image: str) -> None:
+        self.image = image
+        super().__init__(
+            f"{image} is not rolled back; to serve an image before it is old enough, write its"
+            f" digest too: entrepot images release {image} DIGEST"
+        )
+
+
 class NotPinned(EntrepotError):
     """The image is not pinned, so it cannot be unpinned; `near` are pinned images like it."""
 

@@ -74,6 +74,16 @@ def format_near(near: Sequence[str]) -> str:
     return f", but {near[0]} is" if len(near) == 1 else f", but these are: {', '.join(near)}"
 
 
+class DigestNotSeen(Unknown):
+    """A tag has never led to a digest, as far as is known here."""
+
+    def __init__(self, image: str, digest: str) -> None:
+        self.image, self.digest = image, digest
+        super().__init__(
+            f"{image} has not led to {digest[:200]} here; see: entrepot images history {image}"
+        )
+
+
 class PatternUnmatched(Unknown):
     """A name or glob on the command line matches no stored image."""
 

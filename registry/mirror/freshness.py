@@ -2,6 +2,7 @@
 
 from enum import Enum
 
+from registry.catalog.tag_hold import NO_HOLD, TagHold
 from registry.settings.model import TagSettings
 
 
@@ -14,15 +15,26 @@ class Freshness(Enum):
 
 
 def find_freshness(
-    tags: TagSettings, tag: str, checked: float, now: float, *, offline: bool
+    tags: TagSettings,
+    tag: str,
+    checked: float,
+    now: float,
+    *,
+    offline: bool,
+    hold: TagHold = NO_HOLD,
 ) -> Freshness:
     """Return the freshness of a tag that its upstream confirmed at `checked` (epoch seconds).
+
+    A tag with a `hold` that is due is asked about again, and a tag that was rolled back never is.
 
     If a clock was set back, `checked` may be later than `now`. The tag is then fresh only if the
     two differ by at most `fresh_for`; otherwise the upstream would not be asked for a very long
     time. An offline mirror has no upstream to ask, so every tag is fresh.
     """
+    if hold.is_rolled_back and not hold.due:
+        return Freshness.FRESH
     age = abs(now - checked)
-    if offline or age <= tags.fresh_for or tags.is_immutable(tag):
+    is_immutable = not hold.due and tags.is_immutable(tag)
+    if not hold.is_due(now) and (offline or age <= tags.fresh_for or is_immutable):
         return Freshness.FRESH
     return Freshness.STALE if age <= tags.stale_for else Freshness.EXPIRED

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from registry.catalog.manifests import ManifestCatalog
+from registry.catalog.tag_hold import NO_HOLD, TagHold
 from registry.content.manifests import ManifestStore
 from registry.errors import StoreError
 from registry.logs import get_logger
@@ -29,6 +30,7 @@ class _CatalogEntry:
     media_type: str
     checked: float
     warning: str = ""
+    hold: TagHold = NO_HOLD
 
 
 class ManifestCache:
@@ -107,7 +109,12 @@ class ManifestCache:
             if known is not None and self._is_newer(repository, reference, known):
                 tag = reference if isinstance(reference, Tag) else None
                 if not await self._manifest_store.keep(
-                    repository, known.manifest, tag, known.checked, warning=known.warning
+                    repository,
+                    known.manifest,
+                    tag,
+                    known.checked,
+                    warning=known.warning,
+                    hold=known.hold,
                 ):
                     return
             self._unrecorded.discard(key)
@@ -156,19 +163,19 @@ class ManifestCache:
         manifest = await self._manifest_store.recall(entry.digest, entry.media_type)
         if manifest is None:
             return None
-        known = KnownManifest(manifest, entry.checked, entry.warning)
+        known = KnownManifest(manifest, entry.checked, entry.warning, entry.hold)
         self._memory.put(repository, reference, known, generation)
         return known
 
     def _look_up(self, repository: Repository, reference: Reference) -> _CatalogEntry | None:
-        checked, digest, warning = 0.0, reference, ""
-        if isinstance(digest, Tag):
-            record = self._catalog.find_tag(repository, digest)
-            if record is None:
-                return None
-            digest, checked, warning = record.digest, record.checked, record.warning
-        media_type = self._catalog.find_held(repository, digest)
-        return _CatalogEntry(digest, media_type, checked, warning) if media_type else None
+        if isinstance(reference, Digest):
+            held = self._catalog.find_held(repository, reference)
+            return _CatalogEntry(reference, held, 0.0) if held else None
+        record = self._catalog.find_tag(repository, reference)
+        held = None if record is None else self._catalog.find_held(repository, record.digest)
+        if record is None or held is None:
+            return None
+        return _CatalogEntry(record.digest, held, record.checked, record.warning, record.hold)
 
     def _renew(
         self,
@@ -189,7 +196,7 @@ class ManifestCache:
                 # A full disk may have kept a newer check out of the catalog.
                 is_newer = name == reference and known.checked > entry.checked
                 if not is_newer:
-                    known = KnownManifest(known.manifest, entry.checked, entry.warning)
+                    known = KnownManifest(known.manifest, entry.checked, entry.warning, entry.hold)
                 self._memory.put(repository, reference, known, generation)
                 return known
         return None
@@ -223,17 +230,20 @@ class ManifestCache:
         now: float,
         *,
         warning: str = "",
+        hold: TagHold = NO_HOLD,
     ) -> KnownManifest:
         """Store a verified manifest, and record that `reference` led to it at `now`.
 
-        `warning` is what clients are told about it. If the disk refuses the manifest, it is kept in
-        memory, and stored later.
+        `warning` is what clients are told about it, and `hold` why a tag does not follow its
+        upstream. If the disk refuses the manifest, it is kept in memory, and stored later.
         """
         generation = self._memory.generation
         tag = reference if isinstance(reference, Tag) else None
-        if not await self._manifest_store.keep(repository, manifest, tag, now, warning=warning):
+        if not await self._manifest_store.keep(
+            repository, manifest, tag, now, warning=warning, hold=hold
+        ):
             self._unrecorded.add((repository, reference))
-        known = KnownManifest(manifest, now, warning)
+        known = KnownManifest(manifest, now, warning, hold)
         self._memory.put(repository, reference, known, generation)
         return known
 
@@ -246,19 +256,38 @@ class ManifestCache:
         generation: int,
         *,
         warning: str = "",
+        hold: TagHold = NO_HOLD,
     ) -> KnownManifest:
-        """Record that an upstream said at `now` that the tag still leads to this manifest.
+        """Record that an upstream was asked at `now`, and that the tag still leads to a manifest.
 
         `generation` is the generation before the upstream was asked. If another process has moved
         the tag since then, the tag leads to what that process has recorded, with its time.
-        `warning` is what clients are told about it.
+        `warning` is what clients are told about it, and `hold` why it does not follow its upstream.
 
         If the disk refuses, that is logged, and other processes do not know the new time.
         """
-        known = KnownManifest(manifest, now, warning)
+        known = KnownManifest(manifest, now, warning, hold)
         self._memory.put(repository, tag, known, generation)
+        store, digest = self._manifest_store, manifest.digest
         try:
-            await self._manifest_store.confirm(repository, tag, manifest.digest, now, warning)
+            await store.confirm(repository, tag, digest, now, warning=warning, hold=hold)
         except StoreError as error:  # then the upstream is asked again earlier than necessary
+            self._log.error("tag check not recorded", image=f"{repository}:{tag}", why=str(error))
+        return known
+
+    async def hold(
+        self, repository: Repository, tag: Tag, known: KnownManifest, hold: TagHold, warning: str
+    ) -> KnownManifest:
+        """Record why a tag does not follow its upstream, which was not asked; return what is known.
+
+        If the disk refuses, that is logged, and it is decided again at the next request.
+        """
+        generation = self._memory.generation
+        known = KnownManifest(known.manifest, known.checked, warning, hold)
+        self._memory.put(repository, tag, known, generation)
+        digest = known.manifest.digest
+        try:
+            await self._catalog.hold_tag(repository, tag, digest, hold, warning)
+        except StoreError as error:
             self._log.error("tag check not recorded", image=f"{repository}:{tag}", why=str(error))
         return known

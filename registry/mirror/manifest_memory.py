@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from registry.catalog.tag_hold import NO_HOLD, TagHold
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Reference, Repository
@@ -16,11 +17,13 @@ class KnownManifest:
     """The manifest that a reference leads to, and when this was last confirmed (epoch s).
 
     `warning` is what clients are told about it: that it is doubtful whether a tag leads to it.
+    `hold` says whether the tag leads to something else upstream.
     """
 
     manifest: Manifest
     checked: float
     warning: str = ""
+    hold: TagHold = NO_HOLD
 
 
 @dataclass(frozen=True, slots=True)

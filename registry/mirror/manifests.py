@@ -20,6 +20,7 @@ from registry.mirror.cache_status import CacheStatus
 from registry.mirror.freshness import Freshness, find_freshness
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import KnownManifest
+from registry.mirror.mirror_rules import MirrorRules
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.question_limit import QuestionLimit
 from registry.mirror.revalidation import Revalidator
@@ -52,13 +53,18 @@ class Manifests:
         tags: TagSettings,
         clock: Callable[[], float],
         *,
+        rules: MirrorRules,
         waits: UpstreamWaits,
         questions: QuestionLimit,
         pulls: PullLog,
         offline: bool,
         stored: CacheStatus = CacheStatus.HIT,
     ) -> None:
-        """`stored` is the origin of manifests that are here."""
+        """`stored` is the origin of manifests that are here.
+
+        `rules` are asked by what clients do not ask for; their requests were checked before.
+        """
+        self._rules = rules
         self._cache = cache
         self._revalidator = revalidator
         self._missing = missing
@@ -80,6 +86,7 @@ class Manifests:
             ManifestUnknown: the repository does not have the manifest. Or it is not stored, and the
                 mirror is offline or the upstream denies it to the mirror.
             UpstreamError: the manifest is not stored, and the upstream does not answer.
+            TagTooNew: the manifest is not known for long enough, and there is no former one.
             TooManyUnknown: the client has asked for too much that does not exist.
             StoreError: the disk or the catalog refused.
         """
@@ -94,8 +101,10 @@ class Manifests:
             ManifestUnknown: the repository does not have it, or the mirror is offline, or the
                 upstream does not let the mirror have it.
             UpstreamError: the upstream does not answer the question.
+            NotMirrored: the settings do not let it be mirrored, or not yet.
             StoreError: the disk or the catalog refused.
         """
+        self._rules.check(repository, reference)
         try:
             return await self._ask(repository, reference, must_ask=True)
         except UpstreamOffline as error:
@@ -110,8 +119,10 @@ class Manifests:
             ManifestUnknown: the repository does not have it, or the mirror is offline, or the
                 upstream does not let the mirror have it.
             UpstreamError: the upstream does not answer the question.
+            NotMirrored: the settings do not let it be mirrored, or not yet.
             StoreError: the disk or the catalog refused.
         """
+        self._rules.check(repository, reference)
         try:
             return await self._revalidator.find_stored(repository, reference)
         except (Unknown, UpstreamDenied, UpstreamOffline) as error:
@@ -141,6 +152,8 @@ class Manifests:
                 return await self._ask(repository, reference, fallback=fallback)
         except (Unknown, UpstreamError) as error:
             if known is not None and freshness is Freshness.STALE:
+                if isinstance(reference, Tag) and known.hold.is_due(now):
+                    known = await self._revalidator.settle(repository, reference, known)
                 return self._serve_stale(repository, reference, known, error)
             # Clients ask for the referrers of each image that they pull. Without an answer, they
             # pull the image itself only if this is "not found" and no error.
@@ -177,7 +190,14 @@ class Manifests:
     def _find_freshness(self, reference: Reference, known: KnownManifest, now: float) -> Freshness:
         if not isinstance(reference, Tag):
             return Freshness.FRESH
-        return find_freshness(self._tags, reference.name, known.checked, now, offline=self._offline)
+        return find_freshness(
+            self._tags,
+            reference.name,
+            known.checked,
+            now,
+            offline=self._offline,
+            hold=known.hold,
+        )
 
     async def _ask(
         self,

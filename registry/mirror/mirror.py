@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from registry.mirror.blobs import Blobs
 from registry.mirror.circles import Circles
 from registry.mirror.manifests import Manifests
+from registry.mirror.mirror_rules import MirrorRules
 from registry.mirror.routing import UpstreamTable
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.upstream.via import ViaWriter
@@ -15,12 +16,13 @@ class Mirror:
     """`table` finds the repository of a request; the others find manifests, blobs and lists.
 
     `via` refuses requests that this mirror has sent itself, and `circles` those of a mirror for
-    which this one waits.
+    which this one waits. `rules` say what may be mirrored.
     """
 
     table: UpstreamTable
     via: ViaWriter
     circles: Circles
+    rules: MirrorRules
     manifests: Manifests
     blobs: Blobs
     lists: TagsAndReferrers

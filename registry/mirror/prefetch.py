@@ -39,6 +39,7 @@ class PrefetchResult:
     one of them is about missing space. `foreign` are sentences about layers that the upstream does
     not have, because clients download them from elsewhere. `is_held_back` says that manifests are
     missing because the rest of the pull limit is reserved for clients, which is no failure.
+    `warning` is what clients are told about the name, such as that it leads to a former image.
     """
 
     digest: Digest
@@ -50,6 +51,7 @@ class PrefetchResult:
     foreign: list[str] = field(default_factory=list)
     is_full: bool = False
     is_held_back: bool = False
+    warning: str = ""
 
     def add_failure(self, error: EntrepotError) -> None:
         """Add the sentence about a failed download, unless an equal one is there already.
@@ -106,7 +108,7 @@ class Prefetcher:
             StoreError: the disk or the catalog refused.
         """
         served = await self._manifests.refresh(repository, reference)
-        result = PrefetchResult(served.manifest.digest)
+        result = PrefetchResult(served.manifest.digest, warning=served.warning)
         image = format_image(repository, reference)
         chosen = choose_manifests(image, served.manifest, platforms)
         result.unavailable = find_unavailable(served.manifest, platforms)

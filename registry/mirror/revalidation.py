@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from registry.catalog.tag_hold import NO_HOLD
 from registry.errors import TagDisputed, Unknown, UpstreamDenied, UpstreamFaulty
 from registry.metrics.process_metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.deliveries import Deliveries
+from registry.mirror.former_manifests import FormerManifests
 from registry.mirror.freshness import Freshness, find_freshness
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import KnownManifest
+from registry.mirror.tag_decisions import ChosenDigest, TagDecisions
 from registry.mirror.tag_warnings import TagWarnings
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
@@ -57,6 +60,7 @@ class Revalidator:
         tasks: Tasks,
         deliveries: Deliveries,
         *,
+        decisions: TagDecisions,
         tags: TagSettings,
         clock: Callable[[], float],
         metrics: Metrics,
@@ -67,6 +71,8 @@ class Revalidator:
         self._cache = cache
         self._locks = locks
         self._deliveries = deliveries
+        self._decisions = decisions
+        self._formers = FormerManifests(cache, decisions, sources, clock, metrics)
         self._on_new = on_new
         self._tasks = tasks
         self._tags = tags
@@ -91,8 +97,8 @@ class Revalidator:
 
         If another process has just confirmed a tag, the upstream is not asked, except if
         `must_ask`. With a `fallback` the question is given up earlier: see `Source`. The task
-        raises Unknown or UpstreamError if no manifest was found, and StoreError if the disk or the
-        catalog refused.
+        raises Unknown or UpstreamError if no manifest was found, TagTooNew if it is not served yet,
+        and StoreError if the disk or the catalog refused.
         """
         key = (repository, reference, names_passed())
         running = self._running.get(key)
@@ -111,6 +117,7 @@ class Revalidator:
 
         Raises:
             Unknown, UpstreamError: the upstream does not have it, or does not answer the question.
+            TagTooNew: it is not served yet.
             StoreError: the disk or the catalog refused.
         """
         digest: Digest | None
@@ -120,7 +127,13 @@ class Revalidator:
             digest = await self._sources[repository.registry].head_manifest(
                 repository.name, reference
             )
+            if digest is not None:
+                digest = await self._decisions.preview(repository, reference, digest)
         return None if digest is None else await self._recall_bytes(repository, digest)
+
+    async def settle(self, repository: Repository, tag: Tag, known: KnownManifest) -> KnownManifest:
+        """Decide again what a tag serves: see `FormerManifests.settle`."""
+        return await self._formers.settle(repository, tag, known)
 
     async def _revalidate(
         self, repository: Repository, reference: Reference, *, must_ask: bool, fallback: Fallback
@@ -138,7 +151,12 @@ class Revalidator:
         if isinstance(reference, Digest):
             return False
         found = find_freshness(
-            self._tags, reference.name, known.checked, self._clock(), offline=False
+            self._tags,
+            reference.name,
+            known.checked,
+            self._clock(),
+            offline=False,
+            hold=known.hold,
         )
         return must_ask or found is not Freshness.FRESH
 
@@ -165,11 +183,20 @@ class Revalidator:
         generation = self._cache.generation
         answer = await self._resolve(repository, tag, fallback=fallback)
         warning = self._warnings.examine(repository, tag, known, answer)
+        chosen = ChosenDigest(answer.digest)
+        if not self._decisions.is_settled(known, answer.digest):
+            chosen = await self._decisions.choose(repository, tag, answer.digest, known)
+        if chosen.digest != answer.digest:
+            if known is not None and known.manifest.digest == chosen.digest:
+                return await self._confirm(repository, tag, known, chosen, generation)
+            former = await self._formers.find(repository, chosen)
+            if former is not None:
+                return await self._keep(repository, tag, *former, chosen=chosen)
+            chosen = await self._decisions.choose_without(repository, tag)
+        warning = "; ".join(filter(None, (warning, chosen.warning)))
+        chosen = replace(chosen, digest=answer.digest, warning=warning)
         if known is not None and answer.digest == known.manifest.digest:
-            known = await self._cache.confirm(
-                repository, tag, known.manifest, self._clock(), generation, warning=warning
-            )
-            return RevalidationResult(known, CacheStatus.REVALIDATED)
+            return await self._confirm(repository, tag, known, chosen, generation)
         manifest = await self._recall_bytes(repository, answer.digest)
         origin = CacheStatus.REVALIDATED
         if manifest is None:
@@ -178,7 +205,26 @@ class Revalidator:
                 manifest = await self._get_new(repository, tag, answer.digest, fallback=fallback)
                 self._metrics.downloaded_bytes.inc(len(manifest.raw))
             origin = CacheStatus.MISS
-        return await self._keep(repository, tag, manifest, origin, warning=warning)
+        return await self._keep(repository, tag, manifest, origin, chosen=chosen)
+
+    async def _confirm(
+        self,
+        repository: Repository,
+        tag: Tag,
+        known: KnownManifest,
+        chosen: ChosenDigest,
+        generation: int,
+    ) -> RevalidationResult:
+        known = await self._cache.confirm(
+            repository,
+            tag,
+            known.manifest,
+            self._clock(),
+            generation,
+            warning=chosen.warning,
+            hold=chosen.hold,
+        )
+        return RevalidationResult(known, CacheStatus.REVALIDATED)
 
     async def _resolve(self, repository: Repository, tag: Tag, *, fallback: Fallback) -> TagAnswer:
         source = self._sources[repository.registry]
@@ -205,10 +251,13 @@ class Revalidator:
         origin: CacheStatus,
         *,
         was_asked: bool = True,
-        warning: str = "",
+        chosen: ChosenDigest | None = None,
     ) -> RevalidationResult:
         now = self._clock()
-        known = await self._cache.keep(repository, reference, manifest, now, warning=warning)
+        warning, hold = (chosen.warning, chosen.hold) if chosen else ("", NO_HOLD)
+        known = await self._cache.keep(
+            repository, reference, manifest, now, warning=warning, hold=hold
+        )
         self._on_new(repository, manifest)
         return RevalidationResult(known, origin, was_asked)
 

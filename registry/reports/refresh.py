@@ -9,7 +9,8 @@ class RefreshedImage:
 
     `digest` is None if the upstream did not answer, or in a dry run. `fetched` bytes were
     downloaded; `failures` are sentences about failed downloads, and `foreign_layers` about layers
-    that the upstream does not have.
+    that the upstream does not have. `warning` is what clients are told about the name, such as that
+    it leads to a former image.
     """
 
     image: str
@@ -18,6 +19,7 @@ class RefreshedImage:
     fetched: int = 0
     failures: list[str] = field(default_factory=list)
     foreign_layers: list[str] = field(default_factory=list)
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,8 @@ class WarmedImage:
     The image is not made for the requested `unavailable_platforms`. `only_platform` is the platform
     of an image without an index, if another platform was requested. `not_found` says why a guess is
     not an image. `foreign_layers` says which layers are not stored because their registry does not
-    have them.
+    have them. `warning` is what clients are told about the name, such as that it leads to a former
+    image.
     """
 
     image: str
@@ -75,6 +76,7 @@ class WarmedImage:
     not_found: str = ""
     failures: list[str] = field(default_factory=list)
     foreign_layers: list[str] = field(default_factory=list)
+    warning: str = ""
 
     @classmethod
     def of(cls, entry: "Entry") -> Self:

@@ -27,6 +27,7 @@ from registry.settings.fields import (
     Section,
     Size,
 )
+from registry.settings.image_patterns import check_patterns
 from registry.settings.prefetch import PrefetchSettings
 from registry.settings.upstreams import UpstreamSettings, builtin_upstreams
 from registry.settings.values import Address, Refusal, format_duration
@@ -237,6 +238,7 @@ class Settings(Section):
         Mapping[Registry, UpstreamSettings],
         Form(check=_have_one_default),
         Form(check=_share_no_name),
+        Form(check=check_patterns),
     ] = field(default_factory=_build_upstreams)
     limits: LimitSettings = LimitSettings()
     access: AccessSettings = field(default_factory=AccessSettings)

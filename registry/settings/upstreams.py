@@ -9,6 +9,7 @@ from annotated_types import Interval
 
 from registry.settings.endpoints import is_endpoint
 from registry.settings.fields import (
+    Duration,
     Endpoint,
     Form,
     Password,
@@ -71,6 +72,12 @@ class UpstreamSettings(Section):
     each endpoint may download one large blob. `max_rate` is how many bytes a second all processes
     together may download, by the hour. `allow_private_redirects` and `allow_http_redirects` let
     the upstream send the mirror to private addresses and to http, for blobs and for tokens.
+
+    `allow` and `deny` are patterns of the images that may and may not be mirrored. A tag that moved
+    keeps its former image until the new one is known here for `min_age` seconds; `new_tags` says
+    what happens to a tag that was never seen, and `min_age_except` has patterns of images without
+    this delay (decision record 0041).
+
     `password` is what `password_file` contained when the settings were loaded.
     """
 
@@ -84,6 +91,11 @@ class UpstreamSettings(Section):
     proxy: Proxy = field(default="", repr=False)  # may contain a password
     connections: Annotated[int, Interval(ge=1, le=16)] = 10
     max_rate: Rate = RateSchedule()
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    min_age: Duration = 0.0
+    new_tags: Literal["serve", "refuse"] = "serve"
+    min_age_except: tuple[str, ...] = ()
     default: bool = False
     auth_realms: tuple[Registry, ...] = ()
     ca_file: str = ""

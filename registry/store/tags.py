@@ -3,6 +3,8 @@
 A lost catalog is made again from these files. `tags/<registry>/<repository>/@/tag-<tag>` and
 `.../@/digest-<algorithm>-<hex>` each contain one small JSON object. `@` cannot occur in a
 repository name, so these names never conflict with the folder of another repository.
+`.../@/history-<tag>` has what the tag has led to before (`tag_history.py`). It is missing if the
+tag file says all of it.
 """
 
 import json
@@ -15,6 +17,7 @@ from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, Tag, parse_reference, parse_repository
 from registry.store.files import make_folder, translate_errors, write_durably
 from registry.store.small_files import parse_time, put_aside, read_small_json
+from registry.store.tag_history import TagHistory, format_history, parse_history
 from registry.tasks import in_thread
 
 
@@ -51,8 +54,7 @@ class TagFiles:
     def _write(self, path: Path, target: TagTarget) -> None:
         fields = {key: value for key, value in asdict(target).items() if value != ""}
         with translate_errors(path):
-            make_folder(path.parent)
-            write_durably(path, json.dumps(fields).encode())
+            _write(path, json.dumps(fields).encode())
 
     async def read(self, repository: Repository, reference: Reference) -> TagTarget | None:
         """Return the content of the tag file for `reference`; None if it is missing or damaged."""
@@ -63,7 +65,7 @@ class TagFiles:
             return None
 
     async def remove(self, repository: Repository, reference: Reference) -> None:
-        """Delete the tag file for `reference`, if there is one.
+        """Delete the tag file for `reference`, if there is one, and the history of a tag.
 
         Raises:
             StoreError: the disk refused.
@@ -71,6 +73,42 @@ class TagFiles:
         path = self._path(repository, reference)
         with translate_errors(path):
             await in_thread(path.unlink, missing_ok=True)
+        if isinstance(reference, Tag):
+            await self.write_history(repository, reference, TagHistory())
+
+    async def read_history(self, repository: Repository, tag: Tag) -> TagHistory:
+        """Return what is written of a tag beside its tag file; empty if nothing is, or is damaged.
+
+        A damaged file is logged and renamed.
+
+        Raises:
+            StoreError: the disk refused: what is written is not known.
+        """
+        path = self._history_path(repository, tag)
+        with translate_errors(path):
+            return await in_thread(_read_history, path)
+
+    async def write_history(self, repository: Repository, tag: Tag, history: TagHistory) -> None:
+        """Write the history of a tag durably; delete the file if the history is empty.
+
+        Raises:
+            StoreError: the disk refused; the file was not changed.
+        """
+        path = self._history_path(repository, tag)
+        with translate_errors(path):
+            if history == TagHistory():
+                await in_thread(path.unlink, missing_ok=True)
+                return
+            content = json.dumps(format_history(history)).encode()
+            await in_thread(_write, path, content)
+
+    async def scan_histories(self) -> AsyncIterator[tuple[Repository, Tag]]:
+        """Yield each tag that has a history of its own, in any order."""
+        for registry in await in_thread(self._list_registries):
+            for path in await in_thread(self._list, registry):
+                kind, repository, reference = self._name(path)
+                if kind == "history" and repository and isinstance(reference, Tag):
+                    yield repository, reference
 
     async def scan(self) -> AsyncIterator[tuple[Repository, Reference, TagTarget]]:
         """Yield the content of all tag files, in any order.
@@ -89,13 +127,20 @@ class TagFiles:
     def _list(self, registry: Path) -> list[Path]:
         return list(registry.glob("**/@/*"))
 
-    def _read_file(self, path: Path) -> tuple[Repository, Reference, TagTarget] | None:
+    def _name(self, path: Path) -> tuple[str, Repository | None, Reference | None]:
+        """Return the kind of a file, and what it is about; None if it is no file of ours."""
         registry, *names = path.parent.parent.relative_to(self._folder).parts
         kind, _, name = path.name.partition("-")
         try:
             repository = parse_repository("/".join((registry, *names)))
             reference = parse_reference(name.replace("-", ":", 1) if kind == "digest" else name)
         except InvalidInput:
+            return "", None, None
+        return kind, repository, reference
+
+    def _read_file(self, path: Path) -> tuple[Repository, Reference, TagTarget] | None:
+        kind, repository, reference = self._name(path)
+        if repository is None or reference is None:
             return None
         if kind != ("tag" if isinstance(reference, Tag) else "digest"):
             return None
@@ -113,6 +158,24 @@ class TagFiles:
         else:
             name = f"tag-{reference.name}"
         return self._folder / repository.registry / repository.name / "@" / name
+
+    def _history_path(self, repository: Repository, tag: Tag) -> Path:
+        return self._path(repository, tag).with_name(f"history-{tag.name}")
+
+
+def _write(path: Path, content: bytes) -> None:
+    make_folder(path.parent)
+    write_durably(path, content)
+
+
+def _read_history(path: Path) -> TagHistory:
+    try:
+        return parse_history(read_small_json(path))
+    except FileNotFoundError:
+        return TagHistory()
+    except ValueError as error:
+        put_aside(path, str(error))
+        return TagHistory()
 
 
 def _read_target(path: Path) -> TagTarget:

@@ -35,6 +35,7 @@ from registry.content.pins import Pins
 from registry.content.pull_history import PullHistory
 from registry.content.rebuild import Rebuild
 from registry.content.space import Space
+from registry.content.tag_history import TagHistories
 from registry.content.usage import RunningDownload, UsageMeter, list_downloads
 from registry.errors import CatalogLost, SettingsError, StoreError, StoreTooNew
 from registry.metrics.process_metrics import Metrics
@@ -78,7 +79,8 @@ class ContentServices:
     @cached_property
     def manifests(self) -> ManifestStore:
         """Stores manifests, and records which manifest a tag leads to."""
-        return ManifestStore(self.content, self._handles.tags, self._manifest_catalog)
+        histories = TagHistories(self._handles.tags, self.locks)
+        return ManifestStore(self.content, self._handles.tags, self._manifest_catalog, histories)
 
     @cached_property
     def space(self) -> Space:
@@ -215,8 +217,7 @@ class ContentServices:
 
     @cached_property
     def _pins(self) -> Pins:
-        path = self._handles.folder.pins
-        return Pins(self._database, path, self.locks, self._clock)
+        return Pins(self._database, self._handles.folder.pins, self.locks, self._clock)
 
     @cached_property
     def locks(self) -> ExclusiveLocks:
@@ -264,8 +265,7 @@ async def open_content(
         raise CatalogLost(str(folder.catalog))
     refuse_migration(folder)
     async with open_database(folder, uses_spare=True) as database:
-        handles = open_handles(folder)
-        yield ContentServices(settings, handles, metrics or Metrics(), database)
+        yield ContentServices(settings, open_handles(folder), metrics or Metrics(), database)
 
 
 def find_data_folder(settings: Settings) -> DataFolder:

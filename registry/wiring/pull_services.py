@@ -25,11 +25,13 @@ from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import ManifestMemory
 from registry.mirror.manifests import Manifests
 from registry.mirror.mirror import Mirror
+from registry.mirror.mirror_rules import MirrorRules
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.outages import Outages
 from registry.mirror.question_limit import QuestionLimit
 from registry.mirror.revalidation import Revalidator
 from registry.mirror.routing import UpstreamTable
+from registry.mirror.tag_decisions import TagDecisions
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.mirror.trials import Trials
 from registry.mirror.upstream_waits import UpstreamWaits
@@ -42,6 +44,7 @@ from registry.upstream.contract import Source
 from registry.upstream.download_budget import DownloadBudget
 from registry.upstream.via import ViaWriter, make_name
 from registry.wiring.content import ContentServices
+from registry.wiring.upstream_rules import build_mirror_rules, build_tag_delays
 
 # Connections up to which downloads that warm have several. What each receives until it slows down
 # delays clients.
@@ -89,6 +92,10 @@ class PullServices:
         return PullLog(PullCatalog(self._database), self._clock)
 
     @cached_property
+    def _rules(self) -> MirrorRules:
+        return build_mirror_rules(self._settings)
+
+    @cached_property
     def _deliveries(self) -> Deliveries:
         return Deliveries(
             find_trusted(self._settings.upstreams),
@@ -108,6 +115,7 @@ class PullServices:
             table=UpstreamTable(self._settings.registries),
             via=self._via,
             circles=Circles(self._sources),
+            rules=self._rules,
             manifests=self._build_manifests(),
             blobs=self._build_blobs(),
             lists=self._build_lists(),
@@ -130,6 +138,9 @@ class PullServices:
             locks,
             self._tasks,
             self._deliveries,
+            decisions=TagDecisions(
+                self._content.manifests.histories, build_tag_delays(self._settings), clock
+            ),
             tags=tags,
             clock=clock,
             metrics=self._metrics,
@@ -141,6 +152,7 @@ class PullServices:
             self._negative_cache,
             tags,
             clock,
+            rules=self._rules,
             waits=self._waits,
             questions=self._questions,
             pulls=self._pulls,

@@ -3,9 +3,10 @@
 When a constructor in `registry/` changes, no other test file has to follow.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Literal
 
 from registry.catalog.database import Database
@@ -21,6 +22,8 @@ from registry.mirror.manifest_memory import ManifestMemory
 from registry.mirror.manifests import Manifests
 from registry.mirror.outages import Outages
 from registry.mirror.question_limit import QuestionLimit
+from registry.mirror.tag_decisions import TagDecisions
+from registry.mirror.tag_delay import TagDelays
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.mirror.upstream_waits import UpstreamWaits
 from registry.settings.model import LimitSettings, Settings, StorageSettings, TagSettings
@@ -62,7 +65,8 @@ class ProcessParts:
 
     `now` is its time, unless it has another `clock`. The parts that read no catalog need no
     `database`, and those that start no download need no `tasks`. `sources` are upstreams by
-    registry; each has `connections`, and those in `private` have a user name. `space` replaces the
+    registry; each has `connections` and the settings of `table`, and those in `private` have a user
+    name. `space` replaces the
     account of the space on the disk, and `questions` the limit of each address.
     """
 
@@ -81,6 +85,8 @@ class ProcessParts:
         missing_for: float = 0.0,
         questions: QuestionLimit | None = None,
         private: Collection[str] = (),
+        table: Mapping[str, Any] = MappingProxyType({}),
+        offline: bool = False,
     ) -> None:
         self.now = 1000.0
         self.clock = clock or (lambda: self.now)
@@ -88,17 +94,11 @@ class ProcessParts:
         self.store, self.ingests = handles.store, handles.ingests
         self.database = database or Database(self.folder.catalog)
         self.metrics = Metrics()
-        upstreams = {
-            name: UpstreamSettings(
-                endpoints=("https://memory.example",),
-                connections=connections,
-                default=not number,
-                username="ann" if name in private else "",
-            )
-            for number, name in enumerate(sources or ["docker.io"])
-        }
+        upstreams = _list_upstreams(sources or ["docker.io"], private, connections, table)
         tags = TagSettings(missing_for=missing_for)
-        settings = Settings(storage=storage, limits=limits, tags=tags, upstreams=upstreams)
+        settings = Settings(
+            offline=offline, storage=storage, limits=limits, tags=tags, upstreams=upstreams
+        )
         self._services = PullServices(
             settings,
             handles,
@@ -142,10 +142,30 @@ class ProcessParts:
         return self._services._build_lists()
 
     @cached_property
+    def decisions(self) -> TagDecisions:
+        """What tags serve, without delays."""
+        return TagDecisions(self.content.manifests.histories, TagDelays({}), self.clock)
+
+    @cached_property
     def cache(self) -> ManifestCache:
         """The cache of manifests, which does not look for changes by itself."""
         manifests = self.content.manifests
         return ManifestCache(ManifestMemory(10**6), manifests.catalog, manifests)
+
+
+def _list_upstreams(
+    names: Iterable[str], private: Collection[str], connections: int, table: Mapping[str, Any]
+) -> dict[str, UpstreamSettings]:
+    return {
+        name: UpstreamSettings(
+            endpoints=("https://memory.example",),
+            connections=connections,
+            default=not number,
+            username="ann" if name in private else "",
+            **table,
+        )
+        for number, name in enumerate(names)
+    }
 
 
 @asynccontextmanager

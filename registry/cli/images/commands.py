@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from registry.cli.images.changes import pin, remove, unpin
+from registry.cli.images.history import history, release, rollback
 from registry.cli.images.offline import (
     Inventory,
     Offline,
@@ -40,8 +41,9 @@ _Platforms = Annotated[list[str] | None, platform_option("With --offline: check 
 def build_images_app() -> typer.Typer:
     """Return the sub-command `images`."""
     app = typer.Typer(
-        help="List, describe, download, pin and remove images. A name without a tag means the tag"
-        " latest; for ls, and in a glob, it means every tag. In a glob, * matches any characters.",
+        help="List, describe, download, pin, roll back and remove images. A name without a tag"
+        " means the tag latest; for ls, and in a glob, it means every tag. In a glob, * matches any"
+        " characters.",
         no_args_is_help=True,
     )
     app.command("ls")(list_stored)
@@ -51,6 +53,9 @@ def build_images_app() -> typer.Typer:
     app.command("refresh")(refresh)
     app.command("warm")(warm)
     app.command("rm")(remove)
+    app.command("history")(history)
+    app.command("rollback")(rollback)
+    app.command("release")(release)
     return app
 
 

@@ -133,7 +133,7 @@ async def _refresh(
         return
     image.digest, image.fetched = str(found.digest), found.fetched
     image.failures += found.failures
-    image.foreign_layers = found.foreign
+    image.foreign_layers, image.warning = found.foreign, found.warning
 
 
 async def _move_pin(session: Session, name: tuple[Repository, Reference]) -> None:
@@ -149,6 +149,8 @@ async def _move_pin(session: Session, name: tuple[Repository, Reference]) -> Non
 def _print_line(image: RefreshedImage, *, dry_run: bool, as_json: bool, quiet: bool) -> None:
     for why in image.failures:
         warn(f"{image.image} failed: {why}")
+    if image.warning:
+        warn(f"{image.image}: {image.warning}")
     if not (image.failures or quiet):
         print_line(_format_line(image, dry_run=dry_run), err=as_json)
 

@@ -262,7 +262,7 @@ class _WarmRun:
         image.attached, image.failures = found.attached, found.failures
         image.unavailable_platforms = found.unavailable
         image.only_platform = found.only_platform
-        image.foreign_layers = found.foreign
+        image.foreign_layers, image.warning = found.foreign, found.warning
 
 
 def _note_failure(image: WarmedImage, error: EntrepotError, registry: str) -> None:

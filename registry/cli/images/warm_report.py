@@ -77,6 +77,8 @@ def _list_remarks(images: Sequence[WarmedImage]) -> Iterator[str]:
     for image in images:
         if image.not_found:
             yield image.not_found
+        if image.warning:
+            yield f"{image.image}: {image.warning}"
         if image.unavailable_platforms:
             yield format_unavailable(image.image, image.unavailable_platforms)
         if image.only_platform:

@@ -12,6 +12,7 @@ from registry.api.routes import PullApi
 from registry.errors import DigestInvalid, EntrepotError, NameInvalid, NameUnknown, UpstreamLoop
 from registry.metrics.process_metrics import Metrics
 from registry.mirror.mirror import Mirror
+from registry.mirror.mirror_rules import MirrorRules
 from registry.mirror.routing import UpstreamTable
 from registry.oci.registries import Registries
 from registry.upstream.via import ViaWriter
@@ -19,9 +20,16 @@ from registry.upstream.via import ViaWriter
 NOT_CALLED = cast("Any", None)  # a request that is refused or a ping reaches no service
 TABLE = UpstreamTable(Registries.of("docker.io", {"docker.io": [], "ghcr.io": []}))
 VIA = ViaWriter("entrepot-0123456789abcdef")
-API = PullApi(
-    Mirror(TABLE, VIA, circles=NOT_CALLED, manifests=NOT_CALLED, blobs=NOT_CALLED, lists=NOT_CALLED)
+MIRROR = Mirror(
+    TABLE,
+    VIA,
+    circles=NOT_CALLED,
+    rules=MirrorRules({}),
+    manifests=NOT_CALLED,
+    blobs=NOT_CALLED,
+    lists=NOT_CALLED,
 )
+API = PullApi(MIRROR)
 
 
 async def ask(path: str, method: str = "GET", ns: str = "") -> tuple[int, Notes]:
@@ -85,16 +93,7 @@ async def test_both_lines_of_a_request_have_the_same_path(name: str, what: str) 
     """Who reads the log finds the end of each request, also of the longest names and digests."""
     path = f"/v2/{name}/{what}"
     with capture_logs() as lines:
-        api = PullApi(
-            Mirror(
-                TABLE,
-                VIA,
-                circles=NOT_CALLED,
-                manifests=NOT_CALLED,
-                blobs=NOT_CALLED,
-                lists=NOT_CALLED,
-            )
-        )
+        api = PullApi(MIRROR)  # here, so that its log is the captured one
         with pytest.raises(AttributeError):
             await api.answer(make_mocked_request("GET", path), Notes(path, ""))
         entry = AccessEntry("GET", path, "", "", "blobs", 200, "hit", 1, "")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.catalog.tag_hold import TagHold
 from registry.oci.names import Tag
 from tests.unit.content.content_site import HERE, THERE, Site, make_image, open_site
 
@@ -30,6 +31,16 @@ async def remove(site: Site) -> None:
     [
         pytest.param(lambda site: site.pull(HERE, NEW, "1"), id="the tag leads to another image"),
         pytest.param(remove, id="the image is removed"),
+        pytest.param(
+            lambda site: site.manifests.hold_tag(HERE, TAG, OLD.digest, TagHold(due=9.0)),
+            id="the tag has to be decided again",
+        ),
+        pytest.param(
+            lambda site: site.manifests.record(
+                HERE, OLD.manifest, TAG, 9.0, hold=TagHold(is_rolled_back=True)
+            ),
+            id="the tag was rolled back to what it leads to",
+        ),
     ],
 )
 async def test_a_change_of_what_is_known_counts(site: Site, act: Act) -> None:

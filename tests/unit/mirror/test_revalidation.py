@@ -90,6 +90,7 @@ async def open_revalidator(
             BestEffortLocks(site.folder.locks),
             tasks,
             process.deliveries,
+            decisions=process.decisions,
             tags=TagSettings(),
             clock=lambda: NOW,
             metrics=Metrics(),

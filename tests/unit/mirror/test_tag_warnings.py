@@ -79,6 +79,7 @@ async def open_mirror(site: Site) -> AsyncIterator[Mirror]:
             BestEffortLocks(site.folder.locks),
             tasks,
             process.deliveries,
+            decisions=process.decisions,
             tags=TagSettings(),
             clock=lambda: 500.0,
             metrics=metrics,
