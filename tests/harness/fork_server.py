@@ -9,6 +9,7 @@ import gc
 import json
 import os
 import pkgutil
+import signal
 import socket
 import sys
 import termios
@@ -85,6 +86,8 @@ def become(request: bytes, into: int, out: int, err: int) -> NoReturn:
         os.setsid()
         if os.isatty(into):
             fcntl.ioctl(into, termios.TIOCSCTTY, 0)
+            # Tests that run in the background ignore Ctrl-C, and their commands would too.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
     for place, descriptor in enumerate((into, out, err)):
         os.dup2(descriptor, place)
         os.close(descriptor)
