@@ -23,7 +23,6 @@ from tests.harness.commands import run_command
 from tests.harness.daemons import finish, isolate
 from tests.harness.mirror import MirrorProcess
 
-IMAGE = images.build_message(HUB, "team/entrepot-certified", "for alice only", media="docker")
 RULES = [{"who": ["alice"], "allow": ["docker.io/team/*"]}]
 USERS = ("alice", "bob")
 
@@ -32,6 +31,7 @@ USERS = ("alice", "bob")
 class CertifiedSite:
     """The mirror, the folder of its authority, and the one where clients look for certificates."""
 
+    hub: FakeUpstream
     mirror: MirrorProcess
     address: str
     authority: Path
@@ -57,14 +57,19 @@ class CertifiedSite:
             source = self.authority / "clients" / f"{name}{suffix}"
             shutil.copy(source, self.place / f"client{suffix}")
 
-    def list_manifests(self) -> list[tuple[str, int]]:
-        """Return who has asked for manifests until now, and the status of each answer."""
-        lines = self.mirror.events("request")
-        return [
+    def publish(self, name: str) -> Image:
+        """Make an image that no other test asks for."""
+        image = images.build_message(HUB, f"team/{name}", f"for {name}", media="docker")
+        images.publish(self.hub, image)
+        return image
+
+    def list_manifests(self, image: Image) -> set[tuple[str, int]]:
+        """Return who has asked for manifests of an image, with the statuses of the answers."""
+        return {
             (str(line.get("user", "")), int(line["status"]))
-            for line in lines
-            if "/manifests/" in line["path"]
-        ]
+            for line in self.mirror.events("request")
+            if f"/{image.repository}/manifests/" in line["path"]
+        }
 
 
 @contextmanager
@@ -83,12 +88,11 @@ def running(folder: Path, address: str) -> Iterator[CertifiedSite]:
         "access": {"mode": "users", "rules": RULES},
     }
     with FakeUpstream() as hub:
-        images.publish(hub, IMAGE)
         mirror = MirrorProcess(folder / "mirror", {HUB: hub.url}, settings)
         with mirror:
             for name in USERS:
                 assert not mirror.run("users", "add", name, "--no-password").returncode
-            yield CertifiedSite(mirror, address, authority, folder / "certs.d")
+            yield CertifiedSite(hub, mirror, address, authority, folder / "certs.d")
 
 
 def _make(*arguments: str) -> None:

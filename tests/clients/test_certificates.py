@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,7 +12,6 @@ import pytest
 
 from tests.clients import certified, engines, programs
 from tests.clients.certified import (
-    IMAGE,
     CertifiedClient,
     CertifiedCtr,
     CertifiedDocker,
@@ -24,6 +24,7 @@ from tests.clients.conftest import PULLERS, build, make_home, require
 from tests.clients.engines import Engine
 from tests.clients.pull_table import PullTable
 from tests.harness.daemons import local_address
+from tests.harness.deadline import await_truth
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -94,62 +95,65 @@ def client(request: pytest.FixtureRequest, folder: Path, secure: CertifiedSite) 
     return CertifiedSkopeo(make_home(folder, "skopeo-certified"), secure)
 
 
-def test_who_is_allowed_pulls(client: CertifiedClient, secure: CertifiedSite) -> None:
+def test_who_is_allowed_pulls(
+    client: CertifiedClient, secure: CertifiedSite, request: pytest.FixtureRequest
+) -> None:
     """The mirror knows who it is by nothing but the certificate."""
+    image = secure.publish(name_image(request))
     secure.lay_out("alice")
-    seen = len(secure.list_manifests())
 
-    client.pull(IMAGE)
+    client.pull(image)
 
-    asked = secure.list_manifests()[seen:]
-    assert {user for user, _ in asked} == {"alice"}
-    assert {status for _, status in asked} == {200}
+    await_truth(lambda: secure.list_manifests(image) == {("alice", 200)})
 
 
 @pytest.mark.parametrize("name", ["bob", ""])
 def test_who_is_not_allowed_does_not(
-    client: CertifiedClient, secure: CertifiedSite, name: str
+    client: CertifiedClient, secure: CertifiedSite, request: pytest.FixtureRequest, name: str
 ) -> None:
     """A user whom no rule names, and a client without a certificate: the mirror has nothing."""
+    image = secure.publish(name_image(request))
     secure.lay_out(name)
-    seen = len(secure.list_manifests())
 
     with pytest.raises(AssertionError):
-        client.pull(IMAGE)
+        client.pull(image)
 
-    asked = secure.list_manifests()[seen:]
-    assert {user for user, _ in asked} == {name}
-    assert {status for _, status in asked} == {404}
+    await_truth(lambda: secure.list_manifests(image) == {(name, 404)})
 
 
 def test_without_the_authority_nothing_is_asked(
-    client: CertifiedClient, secure: CertifiedSite
+    client: CertifiedClient, secure: CertifiedSite, request: pytest.FixtureRequest
 ) -> None:
     """The client does not trust the mirror, and so it does not even say what it wants."""
+    image = secure.publish(name_image(request))
     secure.lay_out("alice", has_authority=False)
-    seen = len(secure.list_manifests())
-
     with pytest.raises(AssertionError):
-        client.pull(IMAGE)
+        client.pull(image)
 
-    assert secure.list_manifests()[seen:] == []
+    secure.lay_out("alice")
+    client.pull(image)
+
+    await_truth(lambda: secure.list_manifests(image) == {("alice", 200)})
 
 
 def test_docker_29_looks_elsewhere_for_those_of_registry_mirrors(
-    docker_29: CertifiedDocker29, secure: CertifiedSite
+    docker_29: CertifiedDocker29, secure: CertifiedSite, request: pytest.FixtureRequest
 ) -> None:
     """In the folder of Docker Hub, in whose place the mirror is asked."""
+    image = secure.publish(name_image(request))
     secure.lay_out("alice")
-    seen = len(secure.list_manifests())
     with pytest.raises(AssertionError):
-        docker_29.pull_by_registry_mirrors(IMAGE)
-    assert secure.list_manifests()[seen:] == []
+        docker_29.pull_by_registry_mirrors(image)
+    assert secure.list_manifests(image) == set()
 
     place = shutil.copytree(secure.place, secure.certificates / "docker.io")
     try:
-        docker_29.pull_by_registry_mirrors(IMAGE)
+        docker_29.pull_by_registry_mirrors(image)
     finally:
         shutil.rmtree(place)
-    asked = secure.list_manifests()[seen:]
-    assert {user for user, _ in asked} == {"alice"}
-    assert {status for _, status in asked} == {200}
+    await_truth(lambda: secure.list_manifests(image) == {("alice", 200)})
+
+
+def name_image(request: pytest.FixtureRequest) -> str:
+    """Return the name of a test as a repository."""
+    return re.sub("[^a-z0-9]+", "-", request.node.name).strip("-")
