@@ -182,7 +182,8 @@ class Revalidator:
     ) -> RevalidationResult:
         generation = self._cache.generation
         answer = await self._resolve(repository, tag, fallback=fallback)
-        warning = self._warnings.examine(repository, tag, known, answer)
+        said = await self._decisions.find_said(repository, tag, known)
+        warning = self._warnings.examine(repository, tag, known, answer, said=said)
         chosen = ChosenDigest(answer.digest)
         if not self._decisions.is_settled(known, answer.digest):
             chosen = await self._decisions.choose(repository, tag, answer.digest, known)

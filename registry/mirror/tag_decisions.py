@@ -43,6 +43,18 @@ class TagDecisions:
             return False
         return known.checked // PRECISION == self._clock() // PRECISION
 
+    async def find_said(
+        self, repository: Repository, tag: Tag, known: KnownManifest | None
+    ) -> Digest | None:
+        """Return what the upstream said last about a tag of a known manifest; None: not known."""
+        if known is None or known.hold.is_none:
+            return None if known is None else known.manifest.digest
+        try:
+            latest = (await self._histories.read(repository, tag)).history.latest
+        except StoreError:  # `choose` logs it
+            return None
+        return Digest.parse(latest.digest) if latest else None
+
     async def choose(
         self, repository: Repository, tag: Tag, digest: Digest, known: KnownManifest | None
     ) -> ChosenDigest:

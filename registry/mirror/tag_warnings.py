@@ -5,6 +5,7 @@ from registry.logs import get_logger
 from registry.metrics.process_metrics import Metrics
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import KnownManifest
+from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
 from registry.upstream.contract import TagAnswer
 
@@ -22,10 +23,17 @@ class TagWarnings:
         self._log = get_logger("registry.mirror")
 
     def examine(
-        self, repository: Repository, tag: Tag, known: KnownManifest | None, answer: TagAnswer
+        self,
+        repository: Repository,
+        tag: Tag,
+        known: KnownManifest | None,
+        answer: TagAnswer,
+        *,
+        said: Digest | None,
     ) -> str:
         """Return the warning for clients, which is empty if nothing is doubtful.
 
+        `said` is what the upstream said before, which `known` need not be: see `TagHold`.
         It is doubtful if endpoints disagree; or if endpoints that are not trusted change a tag to a
         manifest that it has led to before. It is logged and counted too.
 
@@ -34,7 +42,7 @@ class TagWarnings:
         """
         found = (
             self._find_dispute(repository, tag, answer),
-            self._find_return(repository, tag, known, answer),
+            self._find_return(repository, tag, known, answer, said),
         )
         return _BETWEEN.join(filter(None, found))
 
@@ -61,15 +69,19 @@ class TagWarnings:
         )
 
     def _find_return(
-        self, repository: Repository, tag: Tag, known: KnownManifest | None, answer: TagAnswer
+        self,
+        repository: Repository,
+        tag: Tag,
+        known: KnownManifest | None,
+        answer: TagAnswer,
+        current: Digest | None,
     ) -> str:
         """Return the warning that the tag leads to an earlier manifest again, if it does.
 
         It is given for as long as only endpoints say so that are not trusted.
         """
-        if known is None or answer.is_trusted:
+        if known is None or current is None or answer.is_trusted:
             return ""
-        current = known.manifest.digest
         if answer.digest == current:
             told = known.warning.split(_BETWEEN)
             return next((each for each in told if each.startswith(_RETURNED)), "")

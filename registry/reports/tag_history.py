@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from registry.catalog.manifests import TagRecord
     from registry.content.tag_history import KnownTag
     from registry.mirror.tag_delay import DelayPolicy
 
@@ -46,22 +45,27 @@ class TagReport:
         cls,
         image: str,
         known: "KnownTag",
-        record: "TagRecord | None",
         *,
+        served: str,
+        confirmed: float,
         policy: "DelayPolicy",
         is_stored: Callable[[str], bool],
         now: float,
     ) -> Self:
-        """Return the report of a tag from its files, and from its row in the catalog."""
-        history, served = known.history, str(record.digest) if record else ""
+        """Return the report of a tag from its files, and from the catalog.
+
+        It serves `served` (empty: nothing), which its upstream confirmed at `confirmed` (epoch
+        seconds; 0: that is not known more exactly than in the file).
+        """
+        history = known.history
         latest = history.latest
         upstream = latest.digest if latest else ""
         digests = []
         for each in reversed(history.seen):
             due, last = each.first + policy.min_age, each.last
             is_new = each.digest != served and not each.released and now < due
-            if record is not None and record.hold.is_none and each.digest == served == upstream:
-                last = max(last, record.checked)
+            if each.digest == served == upstream:
+                last = max(last, confirmed)
             digests.append(
                 SeenImage(
                     each.digest,

@@ -27,11 +27,10 @@ from registry.upstream import (
     www_authenticate,
 )
 from tests.architecture.source import ROOT, read_sources
+from tests.architecture.tag_sentences import ADVICE, TAG_SENTENCES
 from tests.harness.large_layer import KIB, MIB
 
 PAGE = ROOT / "docs" / "security.md"
-ADVICE = ""  # what the reader should do or expect, and not what the mirror does
-
 # The sentences of the page, and the tests of which one fails if it is not true any more.
 SHOWN: Mapping[str, str] = MappingProxyType(
     {
@@ -47,23 +46,6 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "If there are other endpoints, they are asked last, and clients are sent nothing of them before the digest was right.": "unit/upstream/test_suspects.py::test_a_liar_is_suspect_until_it_has_sent_right_bytes",
         'With `stream = "proven"`, so it is for every endpoint that has not sent a right blob yet.': "unit/mirror/test_unproven_endpoints.py::test_nothing_is_sent_before_the_digest_was_right unit/upstream/test_proven_endpoints.py::test_proof_is_right_bytes",
         "If the disk takes no blobs, only endpoints that have are asked for what is passed through, and the pull fails if there is none.": "unit/upstream/test_proven_endpoints.py::test_only_proven_endpoints_are_asked_for_what_cannot_be_held_back unit/mirror/test_passthrough.py::test_bytes_that_need_a_proof_are_not_passed_through",
-        # Who says what a tag means
-        "Whoever answers for a tag decides which image you get, and nothing in the answer can be verified.": ADVICE,
-        "So `names` in the table of an upstream says which of its endpoints are asked about tags.": "unit/upstream/test_tag_policy.py::test_who_is_asked",
-        "Manifests and blobs are asked for by digest and verified, so every endpoint may send them: a new tag costs the registry one HEAD, which does not count as a pull, if an accelerator has the manifest.": "integration/test_failover.py::test_the_pull_limit_of_the_registry_is_spared integration/test_tag_names.py::test_the_accelerator_is_not_asked_about_names",
-        '`"trusted"` (the default) | the first endpoint that answers, of those in `trusted`; if that is empty, of those at the registry\'s own hosts | a new tag cannot be pulled while none of them answers; a known tag is served with a `Warning`': "integration/test_tag_names.py::test_after_a_restart_and_without_the_registry unit/settings/test_trusted_endpoints.py::test_whom_the_settings_trust",
-        '`"agree"` | two endpoints at different hosts that say the same digest; otherwise one in `trusted`, or at the registry\'s own hosts | two endpoints that belong together, or copy from the same place, can give you another image; a new tag cannot be pulled while only one answers that is not trusted': "unit/upstream/test_agreement.py::test_what_counts unit/upstream/test_agreement.py::test_nothing_counts unit/upstream/test_tag_policy.py::test_two_hosts_agree",
-        '`"first"` | the first endpoint that answers | every endpoint can give you another image, or an old one with known flaws': "integration/test_tag_names.py::test_endpoints_disagree",
-        'If none of the endpoints is trusted, you have chosen them to stand for the registry: then `"trusted"` is the same as `"first"`, and `serve` and `config check` say so if there are several.': "unit/upstream/test_tag_policy.py::test_who_is_asked integration/test_failover.py::test_the_first_endpoint_is_asked_first integration/test_advice.py::test_the_start_says_that_no_endpoint_is_trusted",
-        "Lists of tags and of referrers cannot be verified either.": ADVICE,
-        'With `"trusted"`, they come from the same endpoints as tags; otherwise, from the first that answers, which can leave out a tag or a signature.': "integration/test_tag_names.py::test_the_accelerator_is_not_asked_about_names integration/test_tag_names.py::test_lists_come_from_the_first_that_answers",
-        'Write the endpoint of somebody whom you trust as much as the registry into `trusted`, or accelerators of several operators and `"agree"`.': ADVICE,
-        "Only you can know whether two hosts belong to different people.": ADVICE,
-        'With `"first"`, pull by digest or verify signatures.': ADVICE,
-        "If endpoints that were asked disagree, clients get a `Warning` with the digests, the log names endpoints and digests, and `entrepot_tag_warnings_total` counts.": "integration/test_tag_names.py::test_endpoints_disagree integration/test_tag_names.py::test_a_dispute_is_logged_and_counted",
-        "The same happens if an endpoint that is not trusted changes a tag to an image that clients have pulled by this tag before.": "integration/test_tag_names.py::test_an_older_image_of_an_accelerator_is_told unit/mirror/test_tag_warnings.py::test_a_trusted_endpoint_may_go_back",
-        "If two agree, nobody waits for a third one, so its answer may be unknown.": "unit/upstream/test_agreement.py::test_what_counts",
-        "If nobody decides, a known tag is served with a `Warning`, and for a new one the error names the digests and what to write.": "integration/test_tag_names.py::test_a_known_tag_outlives_a_dispute unit/upstream/test_tag_policy.py::test_dispute_names_both_answers_and_the_cure",
         # No open proxy
         "The mirror connects only to configured upstreams, whatever name a client sends.": "integration/test_routing.py::test_the_mirror_is_no_open_proxy",
         "A name that looks like a registry that is not configured is answered as unknown; the mirror does not ask the default upstream for it.": "integration/test_routing.py::test_the_mirror_is_no_open_proxy",
@@ -177,6 +159,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "body of a request, which no pull has | read for 2 s after the answer | the connection is closed": "unit/server/test_connections.py::test_an_endless_body_is_cut_after_the_answer",
         "ranges of one request | 64 | the whole blob is sent": "unit/oci/test_byte_ranges.py::test_most_spans_are_accepted unit/oci/test_byte_ranges.py::test_malformed_range_means_the_whole",
     }
+    | TAG_SENTENCES
 )
 
 

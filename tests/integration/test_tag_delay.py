@@ -10,6 +10,7 @@ from tests.integration.moved_tags import (
     SOON,
     add,
     await_image,
+    await_workers,
     count,
     is_former,
     pull,
@@ -25,7 +26,7 @@ def test_a_moved_tag_waits_until_it_is_released(
 ) -> None:
     """In all workers, after a restart, during an outage and offline; and then it is served."""
     first = add(hub, "first")
-    mirror = start(make_mirror, hub, min_age="forever")
+    mirror = start(make_mirror, hub, workers=2, min_age="forever")
     assert pull(mirror).body == first.manifest
     pull_blobs(mirror, first)
     second = add(hub, "second")
@@ -44,7 +45,7 @@ def test_a_moved_tag_waits_until_it_is_released(
 
     released = run(mirror, "release", "team/app:1", second.digest)
 
-    assert await_image(mirror, second) < SOON
+    await_workers(mirror, second)
     assert pull(mirror).headers["Warning"] is None
     assert released == {
         "image": NAME,

@@ -47,6 +47,7 @@ def history(image: _Image, config: Config = None, as_json: Json = False) -> None
         repository, tag = _read_tag(session, image)
         known = await build_tag_control(session.content).read(repository, tag)
         catalog = session.content.manifests.catalog
+        record = catalog.find_tag(repository, tag)
 
         def is_stored(digest: str) -> bool:
             held = catalog.find_held(repository, Digest.parse(digest))
@@ -55,7 +56,8 @@ def history(image: _Image, config: Config = None, as_json: Json = False) -> None
         report = TagReport.of(
             format_image(repository, tag),
             known,
-            catalog.find_tag(repository, tag),
+            served=str(record.digest) if record else "",
+            confirmed=record.checked if record and record.hold.is_none else 0.0,
             policy=build_tag_delays(session.settings).find(repository, tag),
             is_stored=is_stored,
             now=time.time(),

@@ -173,3 +173,13 @@ async def test_what_is_not_known_is_refused(site: DelaySite) -> None:
         await control.release(HERE, TAG, Digest.of(b"never"))
     assert await site.list_pinned() == []
     assert await site.see() == (SECOND, False)
+
+
+async def test_its_end_is_no_step_back(site: DelaySite) -> None:
+    """What the upstream says all the time is no earlier image, although clients had it before."""
+    await site.parts.manifests._pulls.flush()
+    await site.roll_back(FIRST)
+
+    await site.end_rollback()
+
+    assert await site.see() == (SECOND, False)
