@@ -3,9 +3,10 @@
 import shutil
 import ssl
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,10 +94,14 @@ def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> tuple[str, st
                 side.do_handshake()
             except ssl.SSLWantReadError:
                 continue
-    names = [
-        dict(part[0] for part in (side.getpeercert() or {}).get("subject", ())) for side in sides
-    ]
-    return names[0]["commonName"], names[1].get("commonName", "")
+    names = [find_common_name(side.getpeercert() or {}) for side in sides]
+    return names[0], names[1]
+
+
+def find_common_name(certificate: Mapping[str, Any]) -> str:
+    """Return the common name in what `getpeercert` describes; empty without one."""
+    parts = {key: value for part in certificate.get("subject", ()) for key, value in part}
+    return str(parts.get("commonName", ""))
 
 
 def _run_openssl(
