@@ -13,6 +13,7 @@ import pytest
 
 from tests.fakes.certificates import Authority, make_authority
 from tests.fakes.upstream import FakeUpstream
+from tests.harness.deadline import await_truth
 from tests.harness.mirror import MirrorProcess
 from tests.integration.wire import PATIENCE, Answer, fetch, wait_until
 
@@ -109,7 +110,11 @@ def test_a_certificate_says_who_asks(site: Site, name: str, status: int) -> None
 def test_the_log_says_who(site: Site) -> None:
     """As for other clients."""
     site.ask("alice", f"{PATH}?ns=docker.io")
-    line = site.mirror.events("request")[-1]
+
+    (line,) = await_truth(
+        lambda: [each for each in site.mirror.events("request") if each.get("ns")]
+    )
+
     assert (line["user"], line["rule"]) == ("alice", "access.rules[1]")
 
 
@@ -133,7 +138,7 @@ def test_a_certificate_of_another_authority_ends_the_handshake(site: Site) -> No
     with pytest.raises(ssl.SSLError, match=r"(?i)unknown[ _]ca"):
         fetch(f"https://{site.mirror.host}{PATH}", tls=context)
 
-    (line,) = site.mirror.events("client certificate refused")
+    (line,) = await_truth(lambda: site.mirror.events("client certificate refused"))
     assert line["client"] == "127.0.0.1"
     assert "issuer" in line["why"]
 
