@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 from registry.access.networks import Network, parse_address
 
@@ -117,13 +117,12 @@ class TrustedProxies:
         """Go from the peer towards the client, as long as proxies are trusted."""
         origin = Origin(peer)
         for hop in reversed(hops):
-            if not self.trusts(origin.address) or parse_address(hop.address) is None:
+            address = parse_address(hop.address)
+            if not self.trusts(origin.address) or address is None:
                 break
             scheme = hop.scheme.lower() if hop.scheme.lower() in ("http", "https") else ""
             host = hop.host if _HOST.fullmatch(hop.host) else ""
-            origin = Origin(
-                str(ip_address(hop.address)), scheme or origin.scheme, host or origin.host
-            )
+            origin = Origin(str(address), scheme or origin.scheme, host or origin.host)
         return origin
 
 

@@ -1,5 +1,6 @@
 """Laws of a current folder that was deleted, or that this user must not look into."""
 
+import encodings.utf_8_sig  # noqa: F401 - before another user reads, who may not find it
 import os
 import tempfile
 from collections.abc import Iterator
