@@ -1,4 +1,7 @@
-"""The access log: each answer gives one line in the log, and is counted in the metrics."""
+"""The access log: each answer gives one line in the log, and is counted in the metrics.
+
+With `access.records`, it is recorded too (access/records.py).
+"""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -7,6 +10,10 @@ from functools import cache, partial
 
 from aiohttp import web
 
+from registry.access.accounts import mask_tokens
+from registry.access.record_collector import RecordCollector
+from registry.access.records import AnswerFacts
+from registry.access.shown_addresses import ShowAddress, show_whole
 from registry.logs import WriteLine, prepare_lines
 from registry.metrics.process_metrics import Metrics, find_inc, observe_all
 
@@ -15,6 +22,7 @@ SERVER_ERROR = 500  # status of aiohttp's answer when our code raises; aiohttp l
 
 _MAX_PATH = 600  # characters; those of the longest name and digest are 405
 _MAX_FAILURE = 1000  # characters; an error may name the answers of several endpoints
+_MAX_METHOD = 20  # characters; a client may invent methods
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +31,11 @@ class AccessEntry:
 
     `namespace` is the value of `ns`, `kind` the endpoint, `origin` the cache status, `sent` the
     length of the body in bytes, `failure` the message of an error, `repository` the repository with
-    its registry, `user` the name of who asked, and `rule` the rule that decided; a text is empty if
-    the answer has no such fact. `is_counted` says that the bytes of the body are in the metrics
-    already. `size` is how many bytes the content has of which the client did not wait for the end;
-    otherwise it is 0.
+    its registry, `reference` a tag or digest, `user` the name of who asked, `proof` how that was
+    proved, and `rule` the rule that decided; a text is empty if the answer has no such fact.
+    `is_refused` says that the client was not let through. `is_counted` says that the bytes of the
+    body are in the metrics already. `size` is how many bytes the content has of which the client
+    did not wait for the end; otherwise it is 0.
     """
 
     method: str
@@ -39,16 +48,27 @@ class AccessEntry:
     sent: int
     failure: str
     repository: str = ""
+    reference: str = ""
     user: str = ""
+    proof: str = ""
     rule: str = ""
+    is_refused: bool = False
     is_counted: bool = False
     size: int = 0
 
 
 class AccessLog:
-    """Writes a log line for each answer, and counts it in the metrics."""
+    """Writes a log line for each answer, counts it in the metrics, and records it."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        show_address: ShowAddress = show_whole,
+        records: RecordCollector | None = None,
+    ) -> None:
+        """Without `records`, nothing is recorded."""
+        self.show_address = show_address
+        self._records = records
         # The labels have few values, whatever clients send, so these caches stay small.
         self._count = cache(lambda *labels: find_inc(metrics.requests.labels(*labels)))
         self._time = cache(metrics.request_seconds.labels)
@@ -83,7 +103,7 @@ class AccessLog:
             "ns": entry.namespace[:100],
             "origin": entry.origin,
             "agent": entry.agent[:100],
-            "failure": entry.failure[:_MAX_FAILURE],
+            "failure": mask_tokens(entry.failure)[:_MAX_FAILURE],
             "size": entry.size,
         }
         fields = {name: value for name, value in facts.items() if value} | {"status": entry.status}
@@ -93,23 +113,48 @@ class AccessLog:
             self._count(entry.kind, str(entry.status), entry.origin),
             partial(observe_all, self._time(entry.kind)),
             None if entry.is_counted else self.find_sent(entry.origin),
+            self.show_address,
+            self._prepare_record(entry),
         )
+
+    def _prepare_record(self, entry: AccessEntry) -> Callable[[str | None, int, int], None] | None:
+        """Return what records answers like `entry`; None for those that are about no repository."""
+        if self._records is None or not (entry.repository or entry.is_refused):
+            return None
+        facts = AnswerFacts(
+            entry.user,
+            entry.proof,
+            entry.method[:_MAX_METHOD],
+            entry.kind,
+            entry.repository,
+            entry.reference,
+            entry.status,
+            entry.is_refused,
+            entry.rule,
+            entry.origin,
+        )
+        return self._records.prepare(facts).add
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerLog:
-    """Logs and counts answers that differ only in their clients, seconds and bytes."""
+    """Logs, counts and records answers that differ only in their clients, seconds and bytes."""
 
     _write: WriteLine
     _count: Callable[[float], None]
     _observe: Callable[[Sequence[float]], None]
     _count_sent: Callable[[float], None] | None
+    _show_address: ShowAddress
+    _record: Callable[[str | None, int, int], None] | None
 
     def add(self, client: str | None, seconds: Sequence[float], sent: int) -> None:
-        """Log and count answers to the address `client`, with `sent` bytes in each body.
+        """Log, count and record answers to the address `client`, with `sent` bytes in each body.
 
         `seconds` has how long each of them took.
         """
+        client = self._show_address(client)
+        if self._record is not None:
+            self._record(client, len(seconds), len(seconds) * sent)
         self._count(len(seconds))
         self._observe(seconds)
         if self._count_sent is not None:
@@ -124,4 +169,4 @@ class AnswerLog:
 
 def cut_path(path: str) -> str:
     """Return the path of a request as it is logged, by which the lines of a request are matched."""
-    return path[:_MAX_PATH]
+    return mask_tokens(path)[:_MAX_PATH]

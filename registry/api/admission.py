@@ -9,6 +9,7 @@ from registry.access.challenges import Asked, Challenges
 from registry.access.control import AccessControl, Stamp
 from registry.access.credentials import parse_authorization
 from registry.access.principals import Principal
+from registry.access.records import WRONG
 from registry.access.rules import Rules
 from registry.access.surroundings import Surroundings
 from registry.api.forwarding import FindCaller
@@ -70,11 +71,13 @@ class Admission:
         try:
             admitted = await self._identify(request, notes)
         except AccessDenied as wrong:
+            _note_wrong(notes)
             raise self._add_challenge(wrong, asked, wanted) if may_ask else wrong from None
         refusal = self._find_refusal(admitted.principal, notes, wanted)
         if may_ask and isinstance(refusal, LoginRequired | ScopeMissing):
             raise self._add_challenge(refusal, asked, wanted)
         if refusal is not None and wanted.repository is not None:
+            notes.is_refused = True
             raise NotAllowed(notes.rule)
         return admitted
 
@@ -82,7 +85,7 @@ class Admission:
         surroundings = Surroundings(notes.client, find_certificate(request.transport))
         credentials = parse_authorization(request.headers.getall("Authorization", ()))
         principal = await self._control.identify(credentials, notes.path_token, surroundings)
-        notes.user = principal.name
+        notes.user, notes.proof = principal.name, principal.proof.value
         stamp = self._control.stamp(principal, surroundings)
         notes.find_caller = partial(self._find_caller, stamp, notes.find_caller)
         return Admitted(principal, partial(self._may_see, principal))
@@ -131,6 +134,7 @@ class Admission:
         try:
             return await answer_token(request, notes, self._control, table)
         except AccessDenied as wrong:
+            _note_wrong(notes)
             raise wrong.with_challenge(BASIC) from None
 
     def _may_see(self, principal: Principal, repository: str, tag: str | None = None) -> bool:
@@ -143,6 +147,10 @@ class Admission:
     ) -> AccessDenied:
         error = "insufficient_scope" if isinstance(denied, ScopeMissing) else ""
         return denied.with_challenge(self._challenges.write(asked, wanted.name, error))
+
+
+def _note_wrong(notes: Notes) -> None:
+    notes.proof, notes.is_refused = WRONG, True
 
 
 def conceal(error: EntrepotError, endpoint: Endpoint | None) -> Unknown:

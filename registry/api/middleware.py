@@ -19,7 +19,7 @@ from registry.api.paths import split_target
 from registry.api.repeated_answers import SentAnswer
 from registry.api.replaying_protocol import ReplayingProtocol
 from registry.api.sendfile import SentBytes
-from registry.errors import EntrepotError
+from registry.errors import EntrepotError, NotMirrored
 from registry.mirror.kept_blobs import KeptBlob
 
 
@@ -29,7 +29,8 @@ class Notes:
 
     `ns` is the value of the parameter `ns`, `host` the host that the request is for. `namespace` is
     the same as `ns` if a configured upstream has that name, and otherwise empty. `kind` is the
-    endpoint, `repository` the repository with its registry, `failure` the message of an error.
+    endpoint, `repository` the repository with its registry, `reference` a tag or digest, `failure`
+    the message of an error.
     `begun` is an answer that the handler sends itself, `sent` the bytes of its body until now, and
     `has_client_left` says that the client did not wait for the whole body. `count_sent` gets the
     cache status of that answer, and each number of bytes as they are sent.
@@ -41,7 +42,8 @@ class Notes:
     `find_caller` whose request the same bytes would be on another connection.
 
     `path_token` is the token in front of the path, which is not in `path`. With access.mode =
-    "users", `user` is the name of who asks, and `rule` the rule that has decided.
+    "users", `user` is the name of who asks, `proof` how that was proved, and `rule` the rule that
+    has decided. `is_refused` says that the client was not let through.
     """
 
     path: str
@@ -51,6 +53,7 @@ class Notes:
     kind: str = "other"
     namespace: str = ""
     repository: str = ""
+    reference: str = ""
     failure: str = ""
     begun: web.StreamResponse | None = None
     sent: SentBytes | None = None
@@ -62,7 +65,9 @@ class Notes:
     find_caller: FindCaller = use_connection
     path_token: str = field(default="", repr=False)
     user: str = ""
+    proof: str = ""
     rule: str = ""
+    is_refused: bool = False
 
     def begin(self, response: web.StreamResponse) -> SentBytes:
         """Note an answer that the handler is about to send; return the counter for its body."""
@@ -104,6 +109,8 @@ class Middleware:
             status = CLIENT_CLOSED_REQUEST if notes.has_client_left else response.status
         except EntrepotError as error:
             notes.failure = str(error)
+            if isinstance(error, NotMirrored):
+                notes.rule, notes.is_refused = error.rule, True
             response = errors.render(error, notes.repository.partition("/")[0])
             status = response.status
         except ConnectionError:
@@ -156,8 +163,11 @@ def _describe(
         sent=sent,
         failure=notes.failure,
         repository=notes.repository,
+        reference=notes.reference,
         user=notes.user,
+        proof=notes.proof,
         rule=notes.rule,
+        is_refused=notes.is_refused,
         is_counted=notes.sent is not None,
         size=_find_size(notes.begun) if is_cut else 0,
     )

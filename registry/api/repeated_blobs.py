@@ -105,7 +105,7 @@ class RepeatedBlob:
             opened.release()
             return None
         opened.blob.note_use()  # not before: aiohttp's answer notes its own
-        self.notes.begin(client=client.address)
+        self.notes.begin(client=self.notes.access_log.show_address(client.address))
         head = self._write_head(start, stop, size)
         unwritten = Unwritten(client.connection, head, *place, self.notes.count_sent)
         answer = BlobAnswer(client.transport, client.address, opened, unwritten, self.notes, began)

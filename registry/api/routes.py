@@ -6,6 +6,8 @@ paths, and each further layer would take time for every request (decision record
 
 from aiohttp import web
 
+from registry.access.accounts import mask_tokens
+from registry.access.shown_addresses import ShowAddress, show_whole
 from registry.api import errors
 from registry.api.access_log import cut_path
 from registry.api.admission import CONCEALED, Admission, conceal
@@ -30,10 +32,16 @@ from registry.oci.names import Repository, Tag
 class PullApi:
     """Answers requests of the pull API (distribution-spec, "Pull")."""
 
-    def __init__(self, mirror: Mirror, admission: Admission | None = None) -> None:
+    def __init__(
+        self,
+        mirror: Mirror,
+        admission: Admission | None = None,
+        show_address: ShowAddress = show_whole,
+    ) -> None:
         """Without `admission`, everybody may pull everything."""
         self._mirror = mirror
         self._admission = admission
+        self._show_address = show_address
         self._reader = RequestReader(mirror.table)
         self._log = get_logger("registry.api").bind()
 
@@ -48,7 +56,8 @@ class PullApi:
         is_of_mirror = self._mirror.via.read(request.headers.getall("Via", ()))
         wanted = self._reader.read(notes.path, notes.ns, notes.host)
         notes.namespace = wanted.namespace
-        notes.repository = str(wanted.repository or "")
+        notes.repository = mask_tokens(str(wanted.repository or ""))
+        notes.reference = mask_tokens(str(wanted.reference or ""))
         if request.method not in ("GET", "HEAD") or wanted.endpoint is Endpoint.UPLOAD:
             return errors.render_read_only()
         if wanted.endpoint is not None:
@@ -81,7 +90,7 @@ class PullApi:
         # Written only for `entrepot serve` on a terminal, which shows what is being sent.
         self._log.debug(
             "request began",
-            client=notes.client,
+            client=self._show_address(notes.client),
             repository=notes.repository,
             path=cut_path(notes.path),
         )

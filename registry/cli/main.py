@@ -22,6 +22,7 @@ _GROUPS = MappingProxyType(
         "bundle": ("registry.cli.bundle.commands", "build_bundle_app"),
         "users": ("registry.cli.accounts.users", "build_users_app"),
         "tokens": ("registry.cli.accounts.tokens", "build_tokens_app"),
+        "pulls": ("registry.cli.accounts.pulls", "build_pulls_app"),
         "tls": ("registry.cli.certificates", "build_tls_app"),
         "upstreams": ("registry.cli.upstreams.commands", "build_upstreams_app"),
     }

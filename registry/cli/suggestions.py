@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from types import MappingProxyType
 
 LIKENESS = 0.7  # at least, of 1: `image` is like `images`, and `nginx` is like no command
-MOST = 4  # commands that are suggested
+MOST = 5  # commands that are suggested
 # What other programs call our commands.
 _SYNONYMS = MappingProxyType(
     {
@@ -38,8 +38,11 @@ def suggest_commands(typed: Sequence[str], commands: Iterable[str]) -> list[str]
     a misspelt group (`image ls`), a command without its group (`ls`), a command of another group
     (`images evict`), or the name of another program's command (`delete`).
     """
-    words = _translate(typed)
-    scores = {command: _compare(words, command.split()) for command in commands}
+    # Also as they were typed: `pull` is the `warm` of other programs, and also like `pulls`.
+    meant = _translate(typed), [word.lower() for word in typed[:2]]
+    scores = {
+        command: max(_compare(words, command.split()) for words in meant) for command in commands
+    }
     best = max(scores.values(), default=0.0)
     close = [each for each, score in scores.items() if score >= max(LIKENESS, best - 0.1)]
     return sorted(close, key=lambda each: -scores[each])[:MOST]

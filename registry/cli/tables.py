@@ -12,6 +12,7 @@ from rich.text import Text
 
 GAP = 2  # blanks between two columns
 LEAST_NAME = 24  # columns: narrower than that, every name gets a line of its own
+LEAST_TEXT = 10  # columns of text whose words are broken
 _DIGEST = re.compile(r"(sha(?:256|512):[0-9a-f]{12})[0-9a-f]{20,}")
 
 
@@ -19,7 +20,8 @@ _DIGEST = re.compile(r"(sha(?:256|512):[0-9a-f]{12})[0-9a-f]{20,}")
 class Table:
     """Rows of text under `columns`; the columns in `numbers` are aligned to the right.
 
-    Text in `whole` is not folded, and numbers are not either.
+    Text in `whole` is not folded, and numbers are not either. Words in `breakable` are broken if
+    there is no other way.
     `names` is the column with the names of images, one name on each line of a cell; it is the first
     or the last column. A name that is too long for its column gets a line of its own.
     """
@@ -28,6 +30,7 @@ class Table:
     numbers: frozenset[str]
     names: str
     whole: frozenset[str] = frozenset()
+    breakable: frozenset[str] = frozenset()
     rows: list[tuple[str, ...]] = field(default_factory=list)
 
     def add_row(self, *cells: str) -> None:
@@ -36,10 +39,14 @@ class Table:
 
 
 def make_table(
-    *columns: str, numbers: Sequence[str] = (), names: str = "", whole: Sequence[str] = ()
+    *columns: str,
+    numbers: Sequence[str] = (),
+    names: str = "",
+    whole: Sequence[str] = (),
+    breakable: Sequence[str] = (),
 ) -> Table:
     """Return an empty table."""
-    return Table(columns, frozenset(numbers), names, frozenset(whole))
+    return Table(columns, frozenset(numbers), names, frozenset(whole), frozenset(breakable))
 
 
 def print_table(table: Table, *, err: bool = False) -> None:
@@ -99,15 +106,28 @@ def _fit(table: Table, rows: Sequence[Sequence[str]], width: int) -> list[int]:
     room = width - sum(widths) - GAP * (len(widths) - 1)
     if room < 0:  # the other columns leave no room for names
         _shrink(table, cells, alone, width)
+        _shrink(table, cells, alone, width, breaks_words=True)
         return alone
     widths[place] = min(longest, widths[place] + room)
     return widths
 
 
-def _shrink(table: Table, cells: Sequence[Sequence[str]], widths: list[int], width: int) -> None:
-    """Make the widest columns of text narrower, but not narrower than their longest words."""
+def _shrink(
+    table: Table,
+    cells: Sequence[Sequence[str]],
+    widths: list[int],
+    width: int,
+    *,
+    breaks_words: bool = False,
+) -> None:
+    """Make the widest columns of text narrower, but not narrower than their longest words.
+
+    With `breaks_words`, the words of columns whose words may be broken do not count.
+    """
     texts = {
-        place: max(cell_len(word) for cell in cells[place] for word in cell.split())
+        place: LEAST_TEXT
+        if breaks_words and column in table.breakable
+        else max(cell_len(word) for cell in cells[place] for word in cell.split())
         for place, column in enumerate(table.columns)
         if column not in table.numbers | table.whole and column != table.names
     }

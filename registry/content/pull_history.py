@@ -40,12 +40,14 @@ class ClientPattern:
             raise ClientInvalid(text) from None
 
     def matches(self, client: str) -> bool:
-        """Whether the address of a client matches."""
+        """Whether the address of a client matches, or its network, if only that was kept."""
         bare = client.removeprefix(_MAPPED)
         if self.network is None:
             return bool(client) and fnmatchcase(bare, self.text)
         try:
-            return ipaddress.ip_address(bare) in self.network
+            address, _, bits = bare.partition("/")
+            is_within = ipaddress.ip_address(address) in self.network
+            return is_within and (not bits or int(bits) >= self.network.prefixlen)
         except ValueError:
             return False
 

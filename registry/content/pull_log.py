@@ -27,9 +27,16 @@ PATIENCE = 0.5  # seconds that a client waits for the record; on a slow disk it 
 class PullLog:
     """The last pull of each image by each client, since the last time that pulls were recorded."""
 
-    def __init__(self, catalog: PullCatalog, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        catalog: PullCatalog,
+        clock: Callable[[], float],
+        show_address: Callable[[str | None], str | None] = lambda address: address,
+    ) -> None:
+        """`show_address` returns what is kept of the address of a client."""
         self._catalog = catalog
         self._clock = clock
+        self._show_address = show_address
         self._noted: dict[tuple[Repository, Reference, Digest, str], float] = {}
         self._recorded: dict[tuple[Repository, Digest], float] = {}  # when, if recently
         self._blobs: dict[tuple[Repository, Digest], float] = {}  # to be recorded
@@ -43,7 +50,8 @@ class PullLog:
         self, repository: Repository, reference: Reference, digest: Digest, client: str | None
     ) -> None:
         """Note that a client (its address) pulled a manifest by this reference."""
-        self._noted[repository, reference, digest, client or ""] = self._clock()
+        kept = self._show_address(client) or ""
+        self._noted[repository, reference, digest, kept] = self._clock()
 
     def note_blob(self, repository: Repository, digest: Digest) -> None:
         """Note that a client gets a blob of a repository."""

@@ -55,10 +55,13 @@ class NotAllowed(AccessDenied):
 
 
 class NotMirrored(EntrepotError):
-    """The settings of its upstream say that an image may not be mirrored, whoever asks."""
+    """The settings of its upstream say that an image may not be mirrored, whoever asks.
 
-    def __init__(self, image: str, why: str) -> None:
-        self.image, self.why = image, why
+    `rule` is what they say, in a few words.
+    """
+
+    def __init__(self, image: str, why: str, rule: str = "") -> None:
+        self.image, self.why, self.rule = image, why, rule or why
         super().__init__(f"{image} may not be pulled through this mirror: {why}")
 
 
@@ -74,6 +77,7 @@ class TagTooNew(NotMirrored):
             image,
             f"it is not known here for long enough ({setting}) and is served {until}; pull it by"
             f" its digest {digest}, or run: entrepot images release {image} {digest}",
+            setting,
         )
 
 

@@ -142,6 +142,10 @@ class Metrics:
             "Requests that had to wait, by what their address asked for too often.",
             "reason",
         )
+        self.lost_records = self._count(
+            "entrepot_lost_records",
+            "Answers that are not in the access records, as the disk did not take them.",
+        )
 
     def _count_storage(self) -> None:
         self.downloaded_bytes = self._count(

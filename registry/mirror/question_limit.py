@@ -52,13 +52,18 @@ class QuestionLimit:
         metrics: Metrics,
         clock: Callable[[], float],
         patience: float = PATIENCE,
+        show_address: Callable[[str | None], str | None] = lambda address: address,
     ) -> None:
-        """`clock` is in seconds, and never goes back."""
+        """`clock` is in seconds, and never goes back.
+
+        `show_address` returns what the log says of the address of a client.
+        """
         self._rate = rate
         self._burst = BURST * rate
         self._delayed = metrics.delayed_requests.labels(REASON)
         self._clock = clock
         self._patience = patience
+        self._show_address = show_address
         self._allowances: OrderedDict[bytes, _Allowance] = OrderedDict()
         self._log = get_logger("registry.mirror")
 
@@ -100,7 +105,8 @@ class QuestionLimit:
         self._delayed.inc()
         if not allowance.is_logged:
             allowance.is_logged = True
-            self._log.warning("client asks for much that does not exist", client=client)
+            shown = self._show_address(client)
+            self._log.warning("client asks for much that does not exist", client=shown)
         turn = asyncio.get_running_loop().create_future()
         allowance.waiting[turn] = None
         self._serve(allowance)

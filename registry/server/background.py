@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -22,6 +21,7 @@ from registry.server.heartbeats import BACKGROUND
 from registry.server.listener import BACKLOG
 from registry.server.shared import DRAIN, SharedResources
 from registry.tasks import Tasks, in_thread
+from registry.wiring.access import build_show_address
 from registry.wiring.content import find_downloads
 from registry.wiring.services import Service, find_no_problem
 
@@ -44,7 +44,7 @@ async def run_background(service: Service, shared: SharedResources) -> None:
             lambda: collect(shared.metrics, _measure(shared)),
             {shared.settings.server.console.host, *shared.settings.server.console_hosts},
         )
-        await _open_console(stack, console, shared.console)
+        await _open_console(stack, console, shared)
         metrics = open_metrics(stack, shared)
         tasks = await stack.enter_async_context(Tasks())
         maintaining = tasks.start(
@@ -58,7 +58,7 @@ async def run_background(service: Service, shared: SharedResources) -> None:
 
 
 async def _open_console(
-    stack: AsyncExitStack, console: web.Application, listening: socket.socket
+    stack: AsyncExitStack, console: web.Application, shared: SharedResources
 ) -> None:
     app = web.AppRunner(console)
     await open_runner(stack, app)
@@ -68,18 +68,20 @@ async def _open_console(
     # The same connections as those of clients, since they never quote a password.
     server = ClientServer(
         inner.request_handler,
-        _note_refusal,
+        partial(_note_refusal, build_show_address(shared.settings)),
         keep_alive=KEEP_ALIVE,
         request_factory=inner.request_factory,
     )
     runner = web.ServerRunner(server, shutdown_timeout=DRAIN / 2)
     await open_runner(stack, runner)
-    await web.SockSite(runner, listening, backlog=BACKLOG).start()
+    await web.SockSite(runner, shared.console, backlog=BACKLOG).start()
 
 
-def _note_refusal(client: str | None, _: web.Response, why: str) -> None:
+def _note_refusal(
+    show_address: Callable[[str | None], str | None], client: str | None, _: web.Response, why: str
+) -> None:
     log = get_logger("registry.server.background")
-    log.info("console request refused", client=client, why=why)
+    log.info("console request refused", client=show_address(client), why=why)
 
 
 def _measure(shared: SharedResources) -> State:

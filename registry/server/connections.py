@@ -35,11 +35,12 @@ class Connections:
         metrics: Metrics,
         write_load: Callable[[WorkerLoad], None],
         is_proxy: Callable[[str], bool] = lambda _: False,
+        show_address: Callable[[str | None], str | None] = lambda address: address,
     ) -> None:
         """`write_load` tells the other processes what is in use, once in each sweep.
 
         `is_proxy` says of an address whether it is a proxy of many clients, to which the limit of
-        one address does not apply.
+        one address does not apply. `show_address` returns what the log says of an address.
         """
         self._limits = limits
         self._descriptors = find_descriptor_limit()
@@ -47,6 +48,7 @@ class Connections:
         self._metrics = metrics
         self._write_load = write_load
         self._is_proxy = is_proxy
+        self.show_address = show_address
         self._log = get_logger("registry.server.worker").bind()
         self._open: dict[OpenConnection, None] = {}
         self.handshakes = Handshakes(self._make_room)
@@ -166,7 +168,7 @@ class Connections:
 
     def _report(self, cut: list[tuple[str, str]]) -> None:
         for client, why in cut[:MAX_LINES]:
-            self._log.info("connection cut", client=client, why=why)
+            self._log.info("connection cut", client=self.show_address(client), why=why)
         for why, count in Counter(why for _, why in cut[MAX_LINES:]).items():
             self._log.info("more connections cut", why=why, count=count)
         if self._evicted:

@@ -194,8 +194,8 @@ class Listener:
         try:
             await waiter
         except ssl.SSLCertVerificationError as error:
-            why = error.verify_message
-            self._log.info("client certificate refused", client=entry.client, why=why)
+            why, client = error.verify_message, self._connections.show_address(entry.client)
+            self._log.info("client certificate refused", client=client, why=why)
         finally:
             self._connections.handshakes.end(entry)
             if not protocol.is_connected:

@@ -13,13 +13,19 @@ from registry.api.connection import ClientServer
 from registry.api.middleware import Middleware
 from registry.api.repeated_answers import ResponseCache
 from registry.api.routes import PullApi
+from registry.metrics.process_metrics import Metrics
 from registry.server.child import keep_beating, open_metrics, open_runner, wait_for_end
 from registry.server.connections import Connections
 from registry.server.listener import Listener
 from registry.server.loop_errors import ignore_second_ends
 from registry.server.shared import DRAIN, SharedResources
 from registry.tasks import Tasks
-from registry.wiring.access import build_access, build_proxies
+from registry.wiring.access import (
+    build_access,
+    build_proxies,
+    build_show_address,
+    open_records,
+)
 from registry.wiring.services import Service
 
 LAST_REQUEST_WAIT = 0.25  # seconds that the last accepted clients have to send a request
@@ -38,8 +44,10 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         mirror = await stack.enter_async_context(
             service.open_mirror(shared.settings, shared.folder, metrics)
         )
-        access_log, proxies = AccessLog(metrics), build_proxies(shared.settings)
-        middleware = Middleware(access_log, PullApi(mirror, _admit(shared)).answer, proxies)
+        access_log = await _open_log(stack, shared, metrics)
+        proxies, show_address = build_proxies(shared.settings), access_log.show_address
+        api = PullApi(mirror, _admit(shared), show_address)
+        middleware = Middleware(access_log, api.answer, proxies)
         # `Connections` closes those without requests: aiohttp knows of no repeated answers.
         server = ClientServer(middleware.answer, access_log.write_refusal, keep_alive=math.inf)
         # aiohttp waits twice for `shutdown_timeout`: for the answers, and again after it has cut
@@ -52,6 +60,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
             metrics,
             partial(shared.heartbeats.set_load, number),
             proxies.trusts,
+            show_address,
         )
         listener = Listener(
             server,
@@ -68,12 +77,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         tasks.start(keep_beating(shared.heartbeats, number))
         ending = tasks.start(wait_for_end(shared.supervisor_pipe))
         await _wait_for_first(ending, accepting, sweeping)
-        accepting.cancel()
-        await asyncio.wait([accepting])
-        listener.close()
-        # Clients that were just accepted have not sent their requests yet; their connections must
-        # not be closed without an answer.
-        await asyncio.sleep(LAST_REQUEST_WAIT)
+        await _stop_accepting(accepting, listener)
 
 
 async def _wait_for_first(ending: asyncio.Task[None], *working: asyncio.Task[None]) -> None:
@@ -82,6 +86,22 @@ async def _wait_for_first(ending: asyncio.Task[None], *working: asyncio.Task[Non
     for task in working:
         if task.done():
             task.result()
+
+
+async def _stop_accepting(accepting: asyncio.Task[None], listener: Listener) -> None:
+    accepting.cancel()
+    await asyncio.wait([accepting])
+    listener.close()
+    # Clients that were just accepted have not sent their requests yet; their connections must not
+    # be closed without an answer.
+    await asyncio.sleep(LAST_REQUEST_WAIT)
+
+
+async def _open_log(stack: AsyncExitStack, shared: SharedResources, metrics: Metrics) -> AccessLog:
+    """Open the access log and the records, which `stack` closes after the server."""
+    settings = shared.settings
+    records = await stack.enter_async_context(open_records(settings, shared.folder, metrics))
+    return AccessLog(metrics, build_show_address(settings), records)
 
 
 def _admit(shared: SharedResources) -> Admission | None:

@@ -5,16 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from annotated_types import Ge
+
 from registry.errors import InvalidInput
 from registry.oci.registries import Registries
 from registry.oci.rule_patterns import RulePattern
-from registry.settings.fields import Form, NetworkText, Relation, Section
-from registry.settings.values import Refusal
+from registry.settings.fields import Duration, Form, NetworkText, Relation, Section, Size
+from registry.settings.values import Refusal, format_duration
 
 _NAME = r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"
 _GROUP = re.compile(_NAME)
 _WHO = re.compile(rf"\*|@?{_NAME}")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::[0-9]{1,5})?|\[[0-9a-fA-F:]+\]")
+_LEAST_PERIOD = 86_400.0  # seconds; a file of records has those of one day
 _NO_REGISTRIES = Registries("docker.io")
 
 
@@ -56,6 +59,13 @@ def _is_one_of_both(deny: tuple[str, ...], before: Mapping[str, Any]) -> tuple[s
     return deny
 
 
+def _lasts(seconds: float) -> float:
+    if seconds < _LEAST_PERIOD:
+        why = f"{format_duration(seconds)} is less than a day"
+        raise Refusal(why, 'write "1d" or more, or records = false')
+    return seconds
+
+
 Who = Annotated[str, Form(check=_check_who)]
 RulePatternText = Annotated[str, Form(check=_check_pattern)]
 
@@ -79,6 +89,10 @@ class AccessSettings(Section):
 
     Clients that ask a host in `login_hosts` are asked to log in. `networks` has groups by the
     addresses of their clients.
+
+    With `records`, each answer is recorded; without a value, that is so with `users`. The records
+    are kept for `records_for` seconds, and have at most `records_limit` bytes. `addresses` is how
+    much is kept of an address: in the records, in the history of pulls, and in the log.
     """
 
     mode: Literal["open", "users"] = "open"
@@ -87,3 +101,12 @@ class AccessSettings(Section):
         default_factory=dict
     )
     rules: tuple[AccessRuleSettings, ...] = ()
+    records: bool | None = None
+    records_for: Annotated[Duration, Form(check=_lasts)] = 90 * 86_400.0
+    records_limit: Annotated[Size, Ge(1024**2)] = 4 * 1024**3
+    addresses: Literal["whole", "networks", "none"] = "whole"
+
+    def __post_init__(self) -> None:
+        """Decide about `records`, if nobody has."""
+        if self.records is None:
+            object.__setattr__(self, "records", self.mode == "users")

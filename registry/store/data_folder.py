@@ -59,6 +59,11 @@ class DataFolder:
         return self.root / "token.key"
 
     @property
+    def access_records(self) -> Path:
+        """The folder with the records of who has pulled what."""
+        return self.root / "access-records"
+
+    @property
     def lost(self) -> Path:
         """A mark file: the catalog was lost, and has not been made again yet."""
         return self.root / "CATALOG-LOST"

@@ -1,5 +1,7 @@
 """Builds what knows who asks, and decides who is let through."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,14 +10,20 @@ from registry.access.challenges import Challenges
 from registry.access.control import AccessControl
 from registry.access.networks import Networks
 from registry.access.proxies import TrustedProxies
+from registry.access.record_collector import RecordCollector
+from registry.access.record_files import RecordFiles
 from registry.access.rules import Rule, Rules
+from registry.access.shown_addresses import ShowAddress, choose_form
 from registry.access.signed_tokens import TokenSigner, open_key
+from registry.metrics.process_metrics import Metrics
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
 from registry.store.file_locks import ExclusiveLocks
+from registry.tasks import Tasks
 
 if TYPE_CHECKING:
     from registry.access.account_changes import AccountChanges
+    from registry.access.record_reader import RecordReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,39 @@ def build_rules(settings: Settings) -> Rules:
         for number, each in enumerate(settings.access.rules, 1)
     ]
     return Rules(rules, private)
+
+
+def build_show_address(settings: Settings) -> ShowAddress:
+    """Return what makes of the address of a client what is kept of it."""
+    return choose_form(settings.access.addresses)
+
+
+def build_record_files(settings: Settings, folder: DataFolder) -> RecordFiles:
+    """Return the files of access records, for one process."""
+    access = settings.access
+    return RecordFiles(folder.access_records, access.records_for, access.records_limit)
+
+
+@asynccontextmanager
+async def open_records(
+    settings: Settings, folder: DataFolder, metrics: Metrics
+) -> AsyncIterator[RecordCollector | None]:
+    """Collect the access records of a worker, and write them until the end; None: not wanted."""
+    if not settings.access.records:
+        yield None
+        return
+    with closing(build_record_files(settings, folder)) as files:
+        collector = RecordCollector(files, metrics.lost_records.inc)
+        async with Tasks() as tasks:
+            tasks.keep(collector.keep_writing())
+            yield collector
+
+
+def open_record_reader(settings: Settings) -> "RecordReader":
+    """Return what reads the access records of a data folder."""
+    from registry.access.record_reader import RecordReader  # noqa: PLC0415 - for commands
+
+    return RecordReader(DataFolder(settings.storage.path.absolute()).access_records)
 
 
 def open_accounts(settings: Settings, locks: ExclusiveLocks) -> "AccountChanges":

@@ -4,6 +4,7 @@ import random
 import time
 from functools import cached_property
 
+from registry.access.shown_addresses import choose_form
 from registry.catalog.blob_access import BlobAccessCatalog
 from registry.catalog.database import Database
 from registry.catalog.deliveries import DeliveryCatalog
@@ -84,12 +85,15 @@ class PullServices:
         self._negative_cache = NegativeCache(settings.tags.missing_for)
         self._clock = time.time
         limit = settings.limits.not_found_per_address
-        self._questions = QuestionLimit(limit, metrics, time.monotonic)
+        self._show_address = choose_form(settings.access.addresses)
+        self._questions = QuestionLimit(
+            limit, metrics, time.monotonic, show_address=self._show_address
+        )
         self._waits = UpstreamWaits(time.time, outages or Outages(), settings.tags.wait_for)
 
     @cached_property
     def _pulls(self) -> PullLog:
-        return PullLog(PullCatalog(self._database), self._clock)
+        return PullLog(PullCatalog(self._database), self._clock, self._show_address)
 
     @cached_property
     def _rules(self) -> MirrorRules:

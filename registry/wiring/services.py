@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from registry.access.record_files import keep_tidy
 from registry.content.catalog_watch import CatalogWatch
 from registry.metrics.process_metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
@@ -17,6 +18,7 @@ from registry.tasks import Tasks
 from registry.upstream.client import preload
 from registry.upstream.trust import trust_system
 from registry.upstream.via import ViaWriter, make_name
+from registry.wiring.access import build_record_files
 from registry.wiring.content import ContentServices, open_content, open_handles
 from registry.wiring.data_folder import open_database
 from registry.wiring.pulls import open_services
@@ -117,6 +119,7 @@ async def _maintain(
     settings: Settings, folder: DataFolder, metrics: Metrics, catalog: FileIdentity | None
 ) -> None:
     async with open_content(settings, metrics) as content, Tasks() as tasks:
+        tasks.keep(keep_tidy(build_record_files(settings, folder)))
         watching = tasks.start(CatalogWatch(folder, catalog).keep_watching())
         tidying = tasks.start(content.maintenance.keep_tidy())
         if settings.prefetch and not settings.offline:

@@ -1,1 +1,1 @@
-"""`entrepot users` and `entrepot tokens`."""
+"""`entrepot users`, `entrepot tokens` and `entrepot pulls`."""

@@ -24,7 +24,7 @@ REAL = list_real()
         ("images list", ["images ls"]),
         ("imges warm", ["images warm"]),
         ("IMAGES LS", ["images ls"]),
-        ("ls", ["images ls", "users ls", "tokens ls", "upstreams ls"]),
+        ("ls", ["images ls", "users ls", "tokens ls", "pulls ls", "upstreams ls"]),
         ("import b.tar", ["bundle import"]),
         ("images evict", ["cache evict"]),
         ("cache stat", ["cache stats"]),

@@ -145,3 +145,20 @@ def test_no_client_is_refused(text: str) -> None:
 def test_a_network_may_be_written_by_one_of_it() -> None:
     """The bits of a network's address after the prefix may be set."""
     assert ClientPattern.parse("10.1.2.3/16").network == ipaddress.ip_network("10.1.0.0/16")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [
+        ("10.1.2.0/24", True),
+        ("10.1.0.0/16", True),
+        ("10.1.*", True),
+        ("10.1.2.7", False),
+        ("10.1.2.0/25", False),
+        ("10.2.0.0/16", False),
+        ("fd00::/8", False),
+    ],
+)
+def test_a_network_that_was_kept_matches_those_around_it(pattern: str, matches: bool) -> None:
+    """If `access.addresses` says so, no more is known of a client."""
+    assert matches is ClientPattern.parse(pattern).matches("10.1.2.0/24")

@@ -59,6 +59,17 @@ async def test_who_asks_for_too_much_is_refused(site: Site) -> None:
         await site.miss()
 
 
+async def test_the_log_has_what_is_kept_of_an_address(site: Site) -> None:
+    """The limit is that of the whole address: its neighbour has tokens of its own."""
+    site.limit = QuestionLimit(RATE, site.metrics, lambda: site.now, SOON, lambda _: "192.0.2.0/24")
+    await site.miss(count=TOKENS)
+    await site.miss(OTHER, TOKENS)
+    with capture_logs() as lines, pytest.raises(TooManyUnknown):
+        await site.miss()
+
+    assert [each["client"] for each in lines] == ["192.0.2.0/24"]
+
+
 async def test_nobody_else_waits(site: Site) -> None:
     """Another address has tokens of its own, and the mirror itself needs none."""
     await site.miss(count=TOKENS)
