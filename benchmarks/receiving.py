@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 
 from benchmarks.content import Blob, make_blob
@@ -79,9 +80,8 @@ async def in_a_thread(download: BlobDownload, writer: PartialWriter) -> None:
             if isinstance(chunk, bytes):
                 await in_thread(writer.append, [chunk])
             else:
-                await in_thread(
-                    chunk.receive, lambda piece: writer.append_portion([piece]), SECONDS
-                )
+                receive = partial(chunk.receive, seconds=SECONDS)
+                await in_thread(writer.receive, receive)
 
 
 def with_the_socket_alone(address: tuple[str, int], path: Path) -> None:

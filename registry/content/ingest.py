@@ -134,13 +134,14 @@ class Ingest(OpenIngest[PartialWriter]):
     async def receive(self, receive: Callable[[Callable[[memoryview], None]], None]) -> None:
         """Let a thread receive bytes and write them; `receive` passes each piece to its argument.
 
-        One call may receive at most half of `STEP`, and reuse the memory of a piece.
+        One call may receive at most half of `STEP`. The memory of a piece may be used again when
+        the next piece was written, and not before: it may still be hashed.
 
         Raises:
             StoreError: as for `append`.
         """
         await self._reserve_step(None)
-        await self._write(receive, lambda piece: self._writer.append_portion([piece]))
+        await self._write(self._writer.receive, receive)
 
     async def _write(self, work: Callable[[T], None], argument: T) -> None:
         self._writing_since = time.monotonic()

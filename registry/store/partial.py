@@ -16,7 +16,7 @@ import errno
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -27,6 +27,7 @@ from registry.errors import DigestMismatch
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.files import leads_to, refuse, take_lock, translate_errors
+from registry.store.parallel_hash import ParallelHash
 from registry.store.portions import cut_portions
 from registry.store.rejected import RejectedBytes
 
@@ -202,12 +203,20 @@ class PartialWriter:
             StoreError: the disk refused (full, gone); the written bytes stay valid for readers.
         """
         for portion in cut_portions(chunks):
-            self.append_portion(portion)
+            self._append(portion, self._hasher.update)
 
-    def append_portion(self, portion: list[memoryview]) -> None:
-        """Do as `append` with some pieces, at once; their memory is not used after the call."""
+    def receive(self, receive: Callable[[Callable[[memoryview], None]], None]) -> None:
+        """Do as `append` with each piece that `receive` passes to its argument.
+
+        Large pieces are hashed in another thread: the memory of a piece must not change before the
+        next call of the argument has returned, or `receive` has.
+        """
+        with ParallelHash(self._hasher) as parallel:
+            receive(lambda piece: self._append([piece], parallel.update))
+
+    def _append(self, portion: list[memoryview], update: Callable[[memoryview], None]) -> None:
         for piece in portion:
-            self._hasher.update(piece)
+            update(piece)
         last = portion[-1]
         pieces = [memoryview(self._held), *portion[:-1], last[:-1]]
         self._held = bytes(last[-1:])

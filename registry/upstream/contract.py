@@ -60,9 +60,9 @@ class Incoming(Protocol):
     def receive(self, sink: Callable[[memoryview], None], seconds: float) -> None:
         """Receive bytes, and call `sink` with them, for at most about `seconds`; this blocks.
 
-        This returns earlier if the connection is slow. The memory of a piece is used again after
-        the call of `sink`. If the connection breaks, the error is raised later, to whoever asks for
-        the next chunk. Errors of `sink` are raised here.
+        This returns earlier if the connection is slow. The memory of a piece is used again when the
+        next call of `sink` has returned. If the connection breaks, the error is raised later, to
+        whoever asks for the next chunk. Errors of `sink` are raised here.
         """
         ...
 

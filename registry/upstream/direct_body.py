@@ -65,12 +65,12 @@ class DirectBody:
         try:
             if self._buffered:
                 yield self._buffered
-            buffer = memoryview(bytearray(BUFFER))
+            buffers = memoryview(bytearray(BUFFER)), memoryview(bytearray(BUFFER))
             while self._left:
                 if not self._in_thread():
-                    yield await self._receive(buffer[: self._left])
+                    yield await self._receive(buffers[0][: self._left])
                     continue
-                step = _Step(self._connection, buffer, self._left)
+                step = _Step(self._connection, buffers, self._left)
                 yield step
                 if not step.is_over:
                     raise RuntimeError("the bytes were not received")
@@ -116,15 +116,20 @@ class DirectBody:
 
 
 class _Step:
-    """What a thread receives before it returns to the event loop; see `Incoming`."""
+    """What a thread receives before it returns to the event loop; see `Incoming`.
 
-    def __init__(self, connection: RawConnection, buffer: memoryview, left: int) -> None:
+    It receives into two buffers in turn, since the former piece may still be used.
+    """
+
+    def __init__(
+        self, connection: RawConnection, buffers: tuple[memoryview, memoryview], left: int
+    ) -> None:
         self.failure: Exception | None = None
         self.is_over = False  # whether a thread has done its work
         self.is_slow = False  # whether it would mostly have waited
         self.waited = 0.0
         self._connection = connection
-        self._buffer = buffer
+        self._buffers = buffers
         self._most = min(left, STEP)
         self._received = 0
 
@@ -136,9 +141,10 @@ class _Step:
         self.is_over = True
         now = time.monotonic()
         until, measured_at, before = now + seconds, now + SLICE, 0
+        buffer, other = self._buffers
         while self._received < self._most and now < until:
             try:
-                count = self._connection.receive(self._buffer[: self._most - self._received])
+                count = self._connection.receive(buffer[: self._most - self._received])
             except BlockingIOError:
                 if self._connection.wait(DRY):
                     continue
@@ -152,7 +158,8 @@ class _Step:
                 return
             self._received += count
             self.waited += time.monotonic() - now
-            sink(self._buffer[:count])
+            sink(buffer[:count])
+            buffer, other = other, buffer
             now = time.monotonic()
             if now >= measured_at:
                 if self._received - before < FEW:

@@ -36,8 +36,8 @@ class Site:
         self.folder, self.store, self.ingests = handles.folder, handles.store, handles.ingests
         self.content = ProcessParts(handles, space=self.space).content.content
 
-    def take(self) -> Ingest:
-        ingest = self.content.try_ingest(DIGEST)
+    def take(self, digest: Digest = DIGEST) -> Ingest:
+        ingest = self.content.try_ingest(digest)
         assert ingest is not None
         return ingest
 

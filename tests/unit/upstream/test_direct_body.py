@@ -76,6 +76,26 @@ async def test_no_byte_after_the_body_is_taken(ends: Ends) -> None:
     assert not ends.is_usable
 
 
+async def test_a_piece_stays_until_the_next_one_was_passed_on(ends: Ends) -> None:
+    """The memory of a piece is not used again before the next call of the sink has returned."""
+    pieces: list[memoryview] = []
+    copies: list[bytes] = []
+
+    def keep(piece: memoryview) -> None:
+        if pieces:
+            assert copies[-1] == pieces[-1]
+        pieces.append(piece)
+        copies.append(bytes(piece))
+
+    sending = asyncio.create_task(in_thread(ends.there.sendall, BODY))
+    async for chunk in ends.open(len(BODY)).chunks():
+        assert not isinstance(chunk, bytes)
+        await in_thread(chunk.receive, keep, 1.0)
+    await sending
+
+    assert b"".join(copies) == BODY
+
+
 async def receive_into(got: bytearray, body: DirectBody) -> None:
     async for chunk in body.chunks():
         got += await take(chunk)
