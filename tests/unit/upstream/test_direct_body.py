@@ -77,7 +77,7 @@ async def test_no_byte_after_the_body_is_taken(ends: Ends) -> None:
 
 
 async def test_a_piece_stays_until_the_next_one_was_passed_on(ends: Ends) -> None:
-    """The memory of a piece is not used again before the next call of the sink has returned."""
+    """Its memory is not used again before the next call of the sink, or the step, has ended."""
     pieces: list[memoryview] = []
     copies: list[bytes] = []
 
@@ -91,6 +91,7 @@ async def test_a_piece_stays_until_the_next_one_was_passed_on(ends: Ends) -> Non
     async for chunk in ends.open(len(BODY)).chunks():
         assert not isinstance(chunk, bytes)
         await in_thread(chunk.receive, keep, 1.0)
+        pieces.clear()
     await sending
 
     assert b"".join(copies) == BODY
