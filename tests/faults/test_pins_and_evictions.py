@@ -72,7 +72,7 @@ async def test_a_confirmed_pin_survives_an_eviction_that_was_planned_before(
         gate.is_open.set()
         freed = await eviction
     assert all(pinning.is_here(digest) for digest in digests_of(IMAGE))
-    assert freed == 0
+    assert freed == []
     assert pinning.catalog.used() == pinning.measure()
 
 

@@ -13,6 +13,13 @@ from registry.oci.registries import Registries
 ALIASES = {"docker.io": ["index.docker.io", "localhost"], "ghcr.io": [], "lan:5000": []}
 DIGEST = Digest.of(b"x")
 READER = RequestReader(UpstreamTable(Registries.of("docker.io", ALIASES)))
+WITHOUT_REPOSITORY = (
+    None,
+    Endpoint.PING,
+    Endpoint.CATALOG,
+    Endpoint.TOKEN,
+    Endpoint.UPLOAD,
+)
 SEEDS = [
     b"/v2/library/nginx/manifests/1\nmirror.lan\n\nbytes=0-1,5-\nlatest",
     b"/v2/docker.io/a/b/blobs/" + DIGEST.encode() + b'\nghcr.io.lan:5000\nlan:5000\nbytes=-3\n"x"',
@@ -30,7 +37,7 @@ def read_request(raw: bytes) -> None:
     assert wanted.namespace in ("", namespace)
     if wanted.error is not None:
         assert isinstance(wanted.error, InvalidInput | NameUnknown)
-    elif wanted.endpoint not in (None, Endpoint.PING, Endpoint.CATALOG, Endpoint.UPLOAD):
+    elif wanted.endpoint not in WITHOUT_REPOSITORY:
         assert wanted.repository is not None
         assert wanted.repository.registry in ALIASES
         # Without a prefix, a configured `ns` alone says which registry is asked.
