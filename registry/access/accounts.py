@@ -13,8 +13,8 @@ from registry.errors import AccountExists, AccountUnknown, InvalidInput
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 RESERVED = frozenset({"anonymous"})
 _VERSION = 1
-_TOKEN = re.compile(r"ent_(?P<id>[a-z2-7]{8})_(?P<secret>[a-z2-7]{32})")
 _SIGN = "ent_"  # every token begins so
+_TOKEN = re.compile(rf"{_SIGN}(?P<id>[a-z2-7]{{8}})_(?P<secret>[a-z2-7]{{32}})")
 _LIKE_TOKEN = re.compile(rf"{_SIGN}[A-Za-z0-9]+_[A-Za-z0-9]{{16,}}")  # also with a typing error
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 base32, in small letters
 _ID_LENGTH, _SECRET_LENGTH = 8, 32  # 40 and 160 bits
@@ -176,7 +176,7 @@ def make_token(
     letters = "".join(secrets.choice(_LETTERS) for _ in range(_ID_LENGTH + _SECRET_LENGTH))
     key, secret = letters[:_ID_LENGTH], letters[_ID_LENGTH:]
     token = Token(key, name, _hash_secret(secret), frozenset(groups), now, expires)
-    return token, f"ent_{key}_{secret}"
+    return token, f"{_SIGN}{key}_{secret}"
 
 
 def mask_tokens(text: str) -> str:

@@ -33,7 +33,7 @@ class Origin:
 
 
 def parse_forwarded(values: Iterable[str]) -> tuple[Hop, ...]:
-    """Read the headers `Forwarded` (RFC 7239), the client first.
+    """Read the headers `Forwarded` (RFC 7239); the first hop is the one next to the client.
 
     What is malformed has no address.
     """

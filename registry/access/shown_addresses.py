@@ -17,7 +17,7 @@ ShowAddress = Callable[[str | None], str | None]
 
 
 def choose_form(kept: str) -> ShowAddress:
-    """Return what makes of an address what is kept: by `whole`, `networks` or `none`."""
+    """Return the function that shortens addresses, by `whole`, `networks` or `none`."""
     if kept == "none":
         return hide_address
     return lru_cache(REMEMBERED)(show_network) if kept == "networks" else show_whole

@@ -77,7 +77,7 @@ class TagFiles:
             await self.write_history(repository, reference, TagHistory())
 
     async def read_history(self, repository: Repository, tag: Tag) -> TagHistory:
-        """Return what is written of a tag beside its tag file; empty if nothing is, or is damaged.
+        """Return the history of a tag; it is empty if its file is missing or damaged.
 
         A damaged file is logged and renamed.
 
