@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import aiohttp
 import httpx
@@ -214,14 +214,23 @@ class _Body(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with as_httpx():
-            while True:
-                # aiohttp counts each byte as progress, also those between the chunks of a body.
-                async with asyncio.timeout(self._stall):
-                    piece = await self._response.content.readany()
-                if not piece:
-                    return
+            while piece := await self._read():
                 self._given += len(piece)
                 yield piece
+
+    async def _read(self) -> bytes:
+        """Return the next bytes; nothing at the end."""
+        content = self._response.content
+        if failure := content.exception():
+            # The connection has broken. aiohttp has what came before, but would raise instead.
+            content.set_exception(cast("Any", None))
+            piece = content.read_nowait()
+            content.set_exception(failure)
+            if piece:
+                return piece
+        # aiohttp counts each byte as progress, also those between the chunks of a body.
+        async with asyncio.timeout(self._stall):
+            return await content.readany()
 
     async def receive(
         self, left: int, in_thread: Callable[[], bool]

@@ -114,7 +114,7 @@ def test_wrong_bytes_are_replaced(
     assert found.first.received < size, found.first
     assert found.second.is_right, found.second
     assert found.after <= 10
-    assert found.excess <= 1.25
+    assert found.excess <= 1.25 + (0 if size > 100 * MIB else 0.1)  # one range is a larger part
     assert layer.await_file(mirror) == layer.expected.read_bytes()
     assert told["endpoint"] == hubs[liar].url
 

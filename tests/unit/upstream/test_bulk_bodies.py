@@ -127,6 +127,35 @@ async def test_body_that_was_paused(authority: Authority, is_tls: bool) -> None:
 
 
 @pytest.mark.parametrize("is_tls", [False, True])
+async def test_bytes_before_a_cut_are_kept(authority: Authority, is_tls: bool) -> None:
+    """A busy reader, who reads after the connection has broken, gets all that came before."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD + BODY[:1000])
+        await writer.drain()
+        await has_begun.wait()
+        writer.write(BODY[1000:50_000])
+        await writer.drain()
+
+    has_begun, got = asyncio.Event(), b""
+    server = Server(talk, authority.server_context() if is_tls else None)
+    async with server.run() as url, open_transport(authority) as transport:
+        request = httpx.Request("GET", url, extensions={"timeout": {"connect": 5.0, "read": 5.0}})
+        response = await transport.handle_async_request(request)
+        content = response.extensions[DIRECT].__self__._response.content
+        pieces = response.aiter_raw()
+        got += await anext(pieces)
+        has_begun.set()
+        await in_thread(await_truth, content.exception)
+        got += await anext(pieces)
+        with pytest.raises(httpx.TransportError):
+            await anext(pieces)
+        await response.aclose()
+    assert got == BODY[:50_000]
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
 async def test_body_that_ends_early(authority: Authority, is_tls: bool) -> None:
     """A body that is cut off is an error of the transport, and its connection is not kept."""
 
