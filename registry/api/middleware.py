@@ -124,10 +124,11 @@ class Middleware:
         finally:
             begun = notes.begun if response is None else response
             entry = _describe(request, notes, begun, status)
-            self._access_log.write(entry, notes.client, time.monotonic() - began)
+            log = self._access_log.prepare(entry)
+            log.add(notes.client, [time.monotonic() - began], entry.sent)
         if not response.prepared:
             add_common_headers(response.headers, notes.namespace)
-        answer = SentAnswer(response, entry, notes.is_current, notes.kept, notes.find_caller)
+        answer = SentAnswer(response, entry, log, notes.is_current, notes.kept, notes.find_caller)
         _report_when_sent(request, answer)
         return response
 

@@ -28,10 +28,14 @@ NOT_MODIFIED = 304
 
 @dataclass(frozen=True, slots=True)
 class SentAnswer:
-    """An answer that has been sent; for what is not text see `Notes` (middleware.py)."""
+    """An answer that has been sent; `log` is for each time that it is sent again.
+
+    For the rest see `Notes` (middleware.py).
+    """
 
     response: web.StreamResponse
     entry: AccessEntry
+    log: AnswerLog
     is_current: Callable[[str | None], bool] | None
     kept: KeptBlob | None = None
     find_caller: FindCaller = use_connection
@@ -74,7 +78,6 @@ class ResponseCache:
 
     def __init__(self, access_log: AccessLog, limit: int = LIMIT) -> None:
         self.blobs = RepeatedBlobs(access_log)
-        self._access_log = access_log
         self._limit = limit
         self._used = 0
         self._responses: OrderedDict[bytes, _CachedResponse] = OrderedDict()
@@ -136,12 +139,11 @@ class ResponseCache:
         if not isinstance(body, bytes) or len(body) > MAX_BODY:
             return
         self._remove(request)
-        log = self._access_log.prepare(answer.entry)
         cached = _CachedResponse(
             write_head(response),
             body,
             answer.entry.sent,
-            log,
+            answer.log,
             answer.is_current,
             answer.find_caller,
         )

@@ -132,15 +132,14 @@ class Manifests:
         self, repository: Repository, reference: Reference, client: str | None
     ) -> ServedManifest:
         now = self._clock()
-        known = self._remember_fresh(repository, reference, now)
+        known, freshness = self._remember_fresh(repository, reference, now), Freshness.FRESH
         if known is None:
             # Another process may have stored the manifest, or asked the upstream, in the meantime.
-            known = await self._cache.recall(repository, reference)
-        freshness = Freshness.EXPIRED
-        if known is not None:
-            freshness = self._find_freshness(reference, known, now)
-            if freshness is Freshness.FRESH:
-                return ServedManifest(known.manifest, self._stored, known.warning)
+            known, freshness = await self._cache.recall(repository, reference), Freshness.EXPIRED
+            if known is not None:
+                freshness = self._find_freshness(reference, known, now)
+        if known is not None and freshness is Freshness.FRESH:
+            return ServedManifest(known.manifest, self._stored, known.warning)
         try:
             missing = self._missing.find((repository, reference), now)
             if missing is not None:

@@ -60,7 +60,9 @@ def open_site(folder: Path, workers: int) -> Iterator[Site]:
     recording = Recording(folder / "calls")
     under = [sys.executable, "-m", "tests.journeys.traced", str(folder / "calls")]
     with FakeUpstream() as hub:
-        mirror = MirrorProcess(folder / "mirror", {"docker.io": hub.url}, workers=workers)
+        # Tracing slows a download, and a slow one gets further connections.
+        table = {"endpoints": [hub.url], "connections": 1}
+        mirror = MirrorProcess(folder / "mirror", {"docker.io": table}, workers=workers)
         try:
             mirror.start_anew(under=under)
             yield Site(hub, mirror, recording)

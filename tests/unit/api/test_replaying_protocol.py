@@ -90,6 +90,7 @@ class Site:
         answer = SentAnswer(
             response,
             ENTRY,
+            AccessLog(self.metrics).prepare(ENTRY),
             lambda _: self.is_current,
             find_caller=lambda who: who if who == caller else None,
         )

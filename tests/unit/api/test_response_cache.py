@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
@@ -13,14 +14,16 @@ from registry.api.access_log import AccessEntry, AccessLog
 from registry.api.repeated_answers import MAX_BODY, MAX_REQUEST, OVERHEAD, ResponseCache, SentAnswer
 from registry.metrics.process_metrics import Metrics
 
+LOG = AccessLog(Metrics())
+
 
 def make(limit: int = 100_000) -> ResponseCache:
-    return ResponseCache(AccessLog(Metrics()), limit)
+    return ResponseCache(LOG, limit)
 
 
-def answer(body: bytes = b"body", method: str = "GET") -> SentAnswer:
+def answer(body: bytes = b"body", method: str = "GET", log: AccessLog = LOG) -> SentAnswer:
     entry = AccessEntry(method, "/", "", "", "manifests", 200, "hit", len(body), "")
-    return SentAnswer(web.Response(body=body), entry, lambda _: True)
+    return SentAnswer(web.Response(body=body), entry, log.prepare(entry), lambda _: True)
 
 
 async def test_a_head_has_no_body() -> None:
@@ -59,8 +62,8 @@ async def test_the_cache_is_bounded() -> None:
     [
         (b"x" * (MAX_REQUEST + 1), answer()),
         (b"x", answer(b"y" * (MAX_BODY + 1))),
-        (b"x", SentAnswer(web.StreamResponse(), answer().entry, lambda _: True)),
-        (b"x", SentAnswer(web.Response(body=b""), answer().entry, None)),
+        (b"x", replace(answer(), response=web.StreamResponse())),
+        (b"x", replace(answer(), is_current=None)),
     ],
 )
 async def test_some_answers_are_not_remembered(request_: bytes, given: SentAnswer) -> None:
@@ -73,18 +76,18 @@ async def test_some_answers_are_not_remembered(request_: bytes, given: SentAnswe
 async def test_not_modified_is_repeated() -> None:
     """A 304, which has no body, is repeated."""
     cache = make()
-    answered = SentAnswer(web.Response(status=304), answer().entry, lambda _: True)
-    cache.remember(b"x", answered)
+    cache.remember(b"x", replace(answer(), response=web.Response(status=304)))
     assert cache.repeat(b"x", Surroundings()).startswith(b"HTTP/1.1 304 Not Modified\r\n")
 
 
 async def test_one_look_is_enough_for_a_turn() -> None:
     """Requests that were there together are checked once for each client, and counted together."""
     metrics = Metrics()
-    cache = ResponseCache(AccessLog(metrics))
+    log = AccessLog(metrics)
+    cache = ResponseCache(log)
     asked: list[str | None] = []
-    first = answer()
-    cache.remember(b"x", SentAnswer(first.response, first.entry, lambda who: not asked.append(who)))
+    first = replace(answer(log=log), is_current=lambda who: not asked.append(who))
+    cache.remember(b"x", first)
     with capture_logs() as lines:
         for client in ("192.0.2.1", "192.0.2.2", "192.0.2.1"):
             assert cache.repeat(b"x", Surroundings(client))
@@ -102,8 +105,7 @@ async def test_one_look_is_enough_for_a_turn() -> None:
 async def test_what_is_current_for_one_client_is_not_for_another() -> None:
     """In the same turn too, each client is asked about."""
     cache = make()
-    first = answer()
-    cache.remember(b"x", SentAnswer(first.response, first.entry, lambda who: who == "a"))
+    cache.remember(b"x", replace(answer(), is_current=lambda who: who == "a"))
     assert cache.repeat(b"x", Surroundings("a"))
     assert not cache.repeat(b"x", Surroundings("b"))
 
@@ -111,14 +113,10 @@ async def test_what_is_current_for_one_client_is_not_for_another() -> None:
 async def test_one_turn_has_several_certificates() -> None:
     """Behind one address, an answer is repeated only to the certificate that it was made for."""
     cache = make()
-    first = answer()
     alice, bob, nobody = (Surroundings("a", name) for name in ("alice", "bob", ""))
     for name in ("x", "y"):
-        sent = SentAnswer(
-            first.response,
-            first.entry,
-            lambda _: True,
-            find_caller=lambda who: who if who.certificate == "alice" else None,
+        sent = replace(
+            answer(), find_caller=lambda who: who if who.certificate == "alice" else None
         )
         cache.remember(name.encode(), sent)
 
