@@ -67,6 +67,8 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--pulls", type=int, default=PULLS_A_DAY, help=f"a day ({PULLS_A_DAY})")
     parser.add_argument("--out", type=Path, help="a folder for the picture of each seed")
     chosen = parser.parse_args(arguments)
+    if chosen.out is not None:
+        chosen.out.mkdir(parents=True, exist_ok=True)  # before a run of minutes
     for seed in chosen.seed:
         month, began = write_month(seed, chosen.days, chosen.pulls), time.monotonic()
         results = play_all(month)
