@@ -52,13 +52,14 @@ class Rule:
     def matches(self, repository: str, tag: str | None, private_registry: str) -> bool:
         """Whether the rule says something about a tag, or about a repository if `tag` is None.
 
-        About digests and lists, a rule that allows some tags says yes, and one that forbids some
-        tags says nothing: what a tag leads to is pulled by digest. A repository of a
-        `private_registry` matches only where this registry is spelled out, so that a rule for
-        everything does not open what needs a password upstream.
+        About digests and lists, a rule that allows some tags says yes, and one that denies some
+        tags says nothing: what a tag leads to is pulled by digest. A rule that allows says
+        something about a `private_registry` only where this registry is spelled out: `*` does not
+        open what needs a password upstream. A rule that denies everything denies this too.
         """
         for pattern in self.images:
-            if private_registry and not pattern.names_registry(private_registry):
+            is_open = not private_registry or pattern.names_registry(private_registry)
+            if self.is_allowed and not is_open:
                 continue
             if not pattern.matches(repository):
                 continue

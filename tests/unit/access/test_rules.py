@@ -75,12 +75,15 @@ def test_a_rule_for_everything_does_not_open_a_private_registry() -> None:
     assert rules.decide(BOB, APP, "1").is_allowed
 
 
-def test_a_rule_that_denies_everything_denies_only_what_is_public() -> None:
-    """Of a private registry, such a rule says nothing; without another one it stays closed."""
-    rules = Rules([rule("r1", "*", "*", allow=False), rule("r2", "*", "corp.lan/*")], {"corp.lan"})
+@pytest.mark.parametrize("images", ["*", "*/secret", "corp*"])
+def test_a_rule_that_denies_everything_denies_what_is_private_too(images: str) -> None:
+    """Whoever is shut out by the first rule is not let in by a later one."""
+    rules = Rules(
+        [rule("r1", "bob", images, allow=False), rule("r2", "*", "corp.lan/*")], {"corp.lan"}
+    )
 
-    assert not rules.decide(BOB, APP, "1").is_allowed
-    assert rules.decide(BOB, "corp.lan/app", "1").is_allowed
+    assert rules.decide(BOB, "corp.lan/secret", "1") == Decision(is_allowed=False, rule="r1")
+    assert rules.decide(ALICE, "corp.lan/secret", "1") == Decision(is_allowed=True, rule="r2")
 
 
 @pytest.mark.parametrize(
