@@ -58,7 +58,7 @@ class AccessControl:
             TooManyLogins: too many passwords are to be checked.
         """
         principal = await self._find(credentials, path_token, surroundings)
-        groups = self._networks.find_groups(surroundings.address)
+        groups = self._networks.find_groups(surroundings.place)
         return replace(principal, groups=principal.groups | groups) if groups else principal
 
     async def _find(
@@ -130,7 +130,7 @@ class AccessControl:
         return is_same and self._describe(surroundings) == stamp.surroundings
 
     def _describe(self, surroundings: Surroundings) -> tuple[str, frozenset[str]]:
-        return surroundings.certificate, self._networks.find_groups(surroundings.address)
+        return surroundings.certificate, self._networks.find_groups(surroundings.place)
 
 
 def _describe_token(token: Token) -> Principal:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
 from registry.access.networks import Network, parse_address
@@ -25,11 +25,15 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request comes from: the client's address, and how it has asked the first proxy."""
+    """Where a request comes from: the client's address, and how it has asked the first proxy.
+
+    With `is_hidden`, `address` is that of a proxy, and whose request it passes on is not known.
+    """
 
     address: str | None
     scheme: str = ""
     host: str = ""
+    is_hidden: bool = False
 
 
 def parse_forwarded(values: Iterable[str]) -> tuple[Hop, ...]:
@@ -103,23 +107,29 @@ class TrustedProxies:
 
         The client is the nearest one that is no trusted proxy. Many proxies set one of both kinds
         of headers, and pass on the other one as the client has written it. So if there are both,
-        and they say different things, nobody is believed.
+        and they say different things, nobody is believed. The client is hidden then: it must not
+        be taken for the proxy, which may be in a group that may pull more.
         """
         if not self.trusts(peer):
             return Origin(peer)
         if forwarded and x_forwarded:
             origins = {self._walk(peer, each).address for each in (forwarded, x_forwarded)}
             if len(origins) > 1:
-                return Origin(peer)
+                return Origin(peer, is_hidden=True)
         return self._walk(peer, forwarded or x_forwarded)
 
     def _walk(self, peer: str | None, hops: Sequence[Hop]) -> Origin:
-        """Go from the peer towards the client, as long as proxies are trusted."""
+        """Go from the peer towards the client, as long as proxies are trusted.
+
+        A hop without an address, such as `unknown`, hides the client.
+        """
         origin = Origin(peer)
         for hop in reversed(hops):
-            address = parse_address(hop.address)
-            if not self.trusts(origin.address) or address is None:
+            if not self.trusts(origin.address):
                 break
+            address = parse_address(hop.address)
+            if address is None:
+                return replace(origin, is_hidden=True)
             scheme = hop.scheme.lower() if hop.scheme.lower() in ("http", "https") else ""
             host = hop.host if _HOST.fullmatch(hop.host) else ""
             origin = Origin(str(address), scheme or origin.scheme, host or origin.host)

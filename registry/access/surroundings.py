@@ -8,8 +8,15 @@ class Surroundings:
     """What says who asks, and is not in the bytes of a request.
 
     `address` is that of the client; `certificate` is the common name of its certificate, if it was
-    verified.
+    verified. With `is_hidden`, the address is that of a proxy which has not said whose request it
+    passes on: limits and the log use it, and it is in no group.
     """
 
     address: str | None = None
     certificate: str = ""
+    is_hidden: bool = False
+
+    @property
+    def place(self) -> str | None:
+        """The address by which the client is in groups; None if it is in none."""
+        return None if self.is_hidden else self.address

@@ -15,7 +15,6 @@ from registry.access.surroundings import Surroundings
 from registry.api.forwarding import FindCaller
 from registry.api.middleware import Notes
 from registry.api.paths import Endpoint, PullRequest
-from registry.api.surroundings import find_certificate
 from registry.api.token_endpoint import answer_token
 from registry.errors import (
     AccessDenied,
@@ -82,7 +81,7 @@ class Admission:
         return admitted
 
     async def _identify(self, request: web.BaseRequest, notes: Notes) -> Admitted:
-        surroundings = Surroundings(notes.client, find_certificate(request.transport))
+        surroundings = notes.find_surroundings(request)
         credentials = parse_authorization(request.headers.getall("Authorization", ()))
         principal = await self._control.identify(credentials, notes.path_token, surroundings)
         notes.user, notes.proof = principal.name, principal.proof.value

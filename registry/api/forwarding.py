@@ -35,9 +35,18 @@ class Forwarding:
         """Return where the request comes from, if the address `peer` has sent it."""
         return proxies.find_origin(peer, self.forwarded, self.x_forwarded)
 
-    def find_client(self, proxies: TrustedProxies, connection: Surroundings) -> Surroundings:
-        """Return which client the same request comes from on another connection."""
-        return replace(connection, address=self.find_origin(proxies, connection.address).address)
+    def find_client(
+        self, proxies: TrustedProxies, host: str, connection: Surroundings
+    ) -> Surroundings | None:
+        """Return which client the same request comes from on another connection.
+
+        None if it is for another host there than `host`, by which it was answered: the headers
+        that name a host are believed on some connections only, and a host may name a registry.
+        """
+        origin = self.find_origin(proxies, connection.address)
+        if origin.host != host:
+            return None
+        return replace(connection, address=origin.address, is_hidden=origin.is_hidden)
 
 
 def read_forwarding(request: web.BaseRequest) -> Forwarding | None:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from registry.access.credentials import split_path
 from registry.access.proxies import NOBODY, TrustedProxies
+from registry.access.surroundings import Surroundings
 from registry.api import errors
 from registry.api.access_log import CLIENT_CLOSED_REQUEST, SERVER_ERROR, AccessEntry, AccessLog
 from registry.api.forwarding import FindCaller, read_forwarding, use_connection
@@ -19,6 +20,7 @@ from registry.api.paths import split_target
 from registry.api.repeated_answers import SentAnswer
 from registry.api.replaying_protocol import ReplayingProtocol
 from registry.api.sendfile import SentBytes
+from registry.api.surroundings import find_certificate
 from registry.errors import EntrepotError, NotMirrored
 from registry.mirror.kept_blobs import KeptBlob
 
@@ -38,8 +40,9 @@ class Notes:
     same answer at that moment. It is None if the handler cannot know that. `kept` opens the
     stored blob that was sent, or of which a part was sent, for the same request again.
 
-    `client` is the address of the client, `has_tls` says whether the client has used TLS, and
-    `find_caller` whose request the same bytes would be on another connection.
+    `client` is the address of the client, or with `is_hidden` that of a proxy which does not say
+    whose request it is. `has_tls` says whether the client has used TLS, and `find_caller` whose
+    request the same bytes would be on another connection.
 
     `path_token` is the token in front of the path, which is not in `path`. With access.mode =
     "users", `user` is the name of who asks, `proof` how that was proved, and `rule` the rule that
@@ -61,6 +64,7 @@ class Notes:
     is_current: Callable[[str | None], bool] | None = None
     kept: KeptBlob | None = None
     client: str | None = None
+    is_hidden: bool = False
     has_tls: bool = False
     find_caller: FindCaller = use_connection
     path_token: str = field(default="", repr=False)
@@ -68,6 +72,11 @@ class Notes:
     proof: str = ""
     rule: str = ""
     is_refused: bool = False
+
+    def find_surroundings(self, request: web.BaseRequest) -> Surroundings:
+        """Return what says who has sent this request, besides its bytes."""
+        certificate = find_certificate(request.transport)
+        return Surroundings(self.client, certificate, is_hidden=self.is_hidden)
 
     def begin(self, response: web.StreamResponse) -> SentBytes:
         """Note an answer that the handler is about to send; return the counter for its body."""
@@ -138,10 +147,10 @@ class Middleware:
         if headers is None:
             return
         origin = headers.find_origin(self._proxies, request.remote)
-        notes.client = origin.address
+        notes.client, notes.is_hidden = origin.address, origin.is_hidden
         notes.has_tls = origin.scheme == "https" if origin.scheme else notes.has_tls
         notes.host = origin.host or notes.host
-        notes.find_caller = partial(headers.find_client, self._proxies)
+        notes.find_caller = partial(headers.find_client, self._proxies, origin.host)
 
 
 def _describe(

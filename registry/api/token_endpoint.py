@@ -8,9 +8,7 @@ from aiohttp import web
 from registry.access.control import AccessControl
 from registry.access.credentials import parse_authorization
 from registry.access.scopes import parse_scopes
-from registry.access.surroundings import Surroundings
 from registry.api.middleware import Notes
-from registry.api.surroundings import find_certificate
 from registry.errors import CredentialsWrong
 from registry.mirror.routing import RepositoryRequest, UpstreamTable
 from registry.oci import media_types
@@ -29,7 +27,7 @@ async def answer_token(
         TooManyLogins: too many passwords are to be checked.
     """
     credentials = parse_authorization(request.headers.getall("Authorization", ()))
-    surroundings = Surroundings(notes.client, find_certificate(request.transport))
+    surroundings = notes.find_surroundings(request)
     principal = await control.identify(credentials, "", surroundings)
     if principal.repositories is not None:  # a token of `/token` does not give another one
         raise CredentialsWrong

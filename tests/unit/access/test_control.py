@@ -109,6 +109,15 @@ async def test_an_address_adds_groups(site: Site) -> None:
     assert (await site.control.identify(LOGIN, "", inside)).groups == {"dev", "lan"}
 
 
+async def test_a_hidden_client_is_in_no_group(site: Site) -> None:
+    """The address is that of a proxy, and what the proxy itself may do is nobody else's."""
+    hidden = Surroundings("10.1.1.1", is_hidden=True)
+    stamp = site.control.stamp(ANONYMOUS, Surroundings("10.1.1.1"))
+
+    assert (await site.control.identify(None, "", hidden)).groups == frozenset()
+    assert not site.control.is_valid(stamp, hidden)
+
+
 async def test_signed_tokens(site: Site) -> None:
     """They stand for the account, for the repositories for which they were made, for a while."""
     alice = await site.control.identify(LOGIN, "", HERE)

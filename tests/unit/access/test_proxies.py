@@ -49,8 +49,9 @@ def test_the_nearest_that_is_no_proxy_is_the_client(
         ('For="[2001:db8::1]:4711";Proto=HTTP', Origin("2001:db8::1", "http")),
         ("for=1.1.1.1, for=192.0.2.1;proto=https", Origin("192.0.2.1", "https")),
         ("for=192.0.2.1;proto=https, for=10.0.0.2;proto=http", Origin("192.0.2.1", "https")),
-        ("for=_hidden", Origin(PEER)),
-        ("nonsense", Origin(PEER)),
+        ("for=_hidden", Origin(PEER, is_hidden=True)),
+        ("nonsense", Origin(PEER, is_hidden=True)),
+        ("for=192.0.2.1, for=unknown, for=10.0.0.2", Origin("10.0.0.2", is_hidden=True)),
         ('for=192.0.2.1;proto=gopher;host="a/b"', Origin("192.0.2.1")),
         ('for=192.0.2.1;host="a\\"b"', Origin("192.0.2.1")),
     ],
@@ -69,8 +70,11 @@ def test_scheme_and_host_of_the_other_headers() -> None:
 
 
 def test_headers_that_disagree_are_not_believed() -> None:
-    """A proxy that sets one of them passes on the other one as the client has written it."""
-    assert find(PEER, "for=1.1.1.1", x_for="192.0.2.1") == Origin(PEER)
+    """A proxy that sets one of them passes on the other one as the client has written it.
+
+    The client is hidden, and is not taken for the proxy.
+    """
+    assert find(PEER, "for=1.1.1.1", x_for="192.0.2.1") == Origin(PEER, is_hidden=True)
     assert find(PEER, "for=192.0.2.1", x_for="192.0.2.1").address == "192.0.2.1"
 
 
