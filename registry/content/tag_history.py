@@ -94,7 +94,7 @@ class TagHistories:
             history = known.history
             if confirmed is not None:
                 history = history.confirm(str(confirmed[0]), confirmed[1])
-            history = history.see(str(digest), now)
+            history = history.see(str(digest), now, str(known.served or ""))
             is_new = known.target is None and written == TagHistory()
             if history.differs(written) and (is_only or not is_new):
                 await self.write(repository, tag, history)

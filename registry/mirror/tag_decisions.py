@@ -64,21 +64,42 @@ class TagDecisions:
 
         Raises:
             TagTooNew: nothing is served.
+            StoreError: the disk refused to say what is known of the tag.
         """
         now = self._clock()
+        found = await self._record(repository, tag, digest, known, now)
+        served = known.manifest.digest if known is not None else found.served
+        return self._decide(repository, tag, found.history, served, now)
+
+    async def _record(
+        self,
+        repository: Repository,
+        tag: Tag,
+        digest: Digest,
+        known: KnownManifest | None,
+        now: float,
+    ) -> KnownTag:
+        """Record what was heard of a tag at `now`; return what is known of it.
+
+        Raises:
+            StoreError: the disk refused to say what is known.
+        """
         policy = self._delays.find(repository, tag)
         confirmed = None
         if known is not None and known.hold.is_none:
             confirmed = known.manifest.digest, known.checked
         try:
-            found = await self._histories.see(
+            return await self._histories.see(
                 repository, tag, digest, now, confirmed=confirmed, is_only=policy.refuses_new
             )
         except StoreError as error:  # a pull does not fail because of a full disk
             self._log.error("tag history not recorded", image=f"{repository}:{tag}", why=str(error))
-            found = KnownTag(TagHistory().see(str(digest), now), None)
-        served = known.manifest.digest if known is not None else found.served
-        return self._decide(repository, tag, found.history, served, now)
+        try:
+            return await self._read_with(repository, tag, digest, now)
+        except StoreError:
+            if known is None and policy.min_age:
+                raise  # the tag may have a former image
+            return KnownTag(TagHistory().see(str(digest), now), None)
 
     async def choose_again(
         self, repository: Repository, tag: Tag, known: KnownManifest
@@ -99,10 +120,21 @@ class TagDecisions:
             TagTooNew: nothing would be served.
             StoreError: the disk refused.
         """
-        found = await self._histories.read(repository, tag)
         now = self._clock()
-        history = found.history.see(str(digest), now)
-        return self._decide(repository, tag, history, found.served, now, is_quiet=True).digest
+        found = await self._read_with(repository, tag, digest, now)
+        return self._decide(repository, tag, found.history, found.served, now, is_quiet=True).digest
+
+    async def _read_with(
+        self, repository: Repository, tag: Tag, digest: Digest, now: float
+    ) -> KnownTag:
+        """Return what is known of a tag that leads to `digest` at `now`, which is not recorded.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        found = await self._histories.read(repository, tag)
+        history = found.history.see(str(digest), now, str(found.served or ""))
+        return KnownTag(history, found.target)
 
     async def choose_without(self, repository: Repository, tag: Tag) -> ChosenDigest:
         """Return what a tag serves if what it served until now is nowhere to be had any more.

@@ -12,6 +12,7 @@ from registry.oci.digest import Digest
 from registry.store.small_files import parse_time
 
 MOST = 50  # digests; those that were seen last are kept
+_TIMES = ("first", "last", "released")  # in the entry of a digest
 PRECISION = 86_400.0  # seconds; the file is not written for a smaller change of `last`
 
 
@@ -19,13 +20,15 @@ PRECISION = 86_400.0  # seconds; the file is not written for a smaller change of
 class SeenDigest:
     """A digest that a tag has led to, and when this was first and last heard.
 
-    `released` is when an operator said that it need not become older (0: never).
+    `released` is when an operator said that it need not become older (0: never). `was_served` says
+    that the tag has served it here.
     """
 
     digest: str
     first: float
     last: float
     released: float = 0.0
+    was_served: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +53,25 @@ class TagHistory:
         """Return what is known of a digest; None if the tag has never led to it."""
         return next((each for each in self.seen if each.digest == digest), None)
 
-    def see(self, digest: str, now: float) -> "TagHistory":
+    def see(self, digest: str, now: float, served: str = "") -> "TagHistory":
         """Return the history after it was heard at `now` that the tag leads to `digest`.
+
+        `served` is what the tag serves here at that moment (empty: nothing). If a digest comes back
+        that was replaced before it was served, its time begins anew: whoever moves a tag for a
+        minute could otherwise have the same image served at once, a week later.
 
         If the clock was set back, what is known would not become old enough for a long time: a
         time in the future becomes `now`.
         """
-        known = self.find(digest) or SeenDigest(digest, now, now)
-        entry = replace(known, first=min(known.first, now), last=now)
-        others = [each for each in self.seen if each.digest != digest]
-        return replace(self, seen=(*others, entry)[-MOST:])
+        seen = [
+            replace(each, was_served=True) if each.digest == served else each for each in self.seen
+        ]
+        known = next((each for each in seen if each.digest == digest), SeenDigest(digest, now, now))
+        is_same = bool(seen) and seen[-1].digest == digest
+        is_trusted = is_same or known.was_served or known.released
+        first = min(known.first, now) if is_trusted else now
+        others = [each for each in seen if each.digest != digest]
+        return replace(self, seen=(*others, replace(known, first=first, last=now))[-MOST:])
 
     def add(self, entry: SeenDigest) -> "TagHistory":
         """Return the history with what another file says, unless the digest is known."""
@@ -96,7 +108,7 @@ class TagHistory:
         if (self.rolled_back_to, self.has_pin) != (other.rolled_back_to, other.has_pin):
             return True
         mine, others = (
-            [(each.digest, each.first, each.released) for each in history.seen]
+            [(each.digest, each.first, each.released, each.was_served) for each in history.seen]
             for history in (self, other)
         )
         if mine != others:
@@ -133,5 +145,6 @@ def _parse(value: Any) -> TagHistory:
 
 
 def _parse_entry(entry: Any) -> SeenDigest:
-    times = (parse_time(entry.get(name, 0.0)) for name in ("first", "last", "released"))
-    return SeenDigest(str(Digest.parse(entry["digest"])), *times)
+    first, last, released = (parse_time(entry.get(name, 0.0)) for name in _TIMES)
+    digest, was_served = str(Digest.parse(entry["digest"])), bool(entry.get("was_served"))
+    return SeenDigest(digest, first, last, released, was_served)

@@ -33,7 +33,7 @@ TAG_SENTENCES: Mapping[str, str] = MappingProxyType(
         "A refused pull is answered 403 with the pattern and the setting.": "integration/test_mirror_rules.py::test_every_spelling_is_refused",
         "It is no enforcement while clients can reach the registry itself: docker and containerd then go there.": ADVICE,
         'With `min_age = "7d"`, a tag that moved keeps its former image until the new one is known here for seven days.': "unit/mirror/test_delayed_tags.py::test_the_former_image_is_served_for_a_week",
-        "This protects you from an image that is noticed to be bad, and replaced, within this time: it is never served.": "unit/mirror/test_delayed_tags.py::test_what_was_replaced_is_never_served",
+        "This protects you from an image that is noticed to be bad, and replaced, within this time: it is never served.": "unit/mirror/test_delayed_tags.py::test_what_was_replaced_is_never_served unit/mirror/test_delayed_tags.py::test_what_was_withdrawn_waits_anew",
         "The time counts from when this mirror has first heard of the image, and not from what the image says.": "unit/mirror/test_delayed_tags.py::test_the_former_image_is_served_for_a_week",
         "Clients get a `Warning` with each former image.": "integration/test_tag_delay.py::test_a_moved_tag_waits_until_it_is_released",
         "By digest, everything can be pulled at once.": "unit/mirror/test_delayed_tags.py::test_by_digest_everything_is_pulled",

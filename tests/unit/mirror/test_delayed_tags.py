@@ -73,6 +73,19 @@ async def test_what_was_replaced_is_never_served(site: DelaySite) -> None:
     assert await site.see(after=WEEK - 200) == (THIRD, False)
 
 
+async def test_what_was_withdrawn_waits_anew(site: DelaySite) -> None:
+    """A tag that was moved for a minute cannot be moved to the same image a week later at once."""
+    await site.see(after=MINUTE)
+    site.move(FIRST)
+    assert await site.see(after=MINUTE) == (FIRST, False)
+    site.move(SECOND)
+
+    assert await site.see(after=2 * WEEK) == (FIRST, True)
+    await site.lose_catalog()
+    assert await site.see(after=WEEK - 1) == (FIRST, True)
+    assert await site.see(after=1) == (SECOND, False)
+
+
 async def test_what_comes_back_is_known(site: DelaySite) -> None:
     """An image that was served before is old enough."""
     await site.see(after=MINUTE)
@@ -180,6 +193,20 @@ async def test_a_full_disk_fails_no_pull(site: DelaySite, monkeypatch: pytest.Mo
 
     assert await site.see(after=MINUTE) == (FIRST, True)
     assert await site.see(after=2 * WEEK) == (FIRST, True)
+
+
+async def test_a_full_disk_brings_no_image_forward(
+    site: DelaySite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also not if the bytes of the former image were deleted to make space."""
+
+    async def refuse(*_: object, **__: object) -> NoReturn:
+        raise StoreError("tags", "disk is full")
+
+    await site.delete(FIRST)
+    monkeypatch.setattr(TagHistories, "see", refuse)
+
+    assert await site.see(after=MINUTE) == (FIRST, True)
 
 
 async def test_exceptions_are_not_delayed(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ POLICY = DelayPolicy(WEEK, setting='upstreams."docker.io".min_age')
 REFUSING = DelayPolicy(WEEK, refuses_new=True)
 ENDLESS = DelayPolicy(math.inf)
 SEEN = TagHistory().see(OLD, 0.0)
-MOVED = SEEN.see(NEW, 1000.0)
+MOVED = SEEN.see(NEW, 1000.0, served=OLD)
 DUE = 1000.0 + WEEK
 
 
@@ -46,6 +46,14 @@ DUE = 1000.0 + WEEK
         ),
         pytest.param(
             MOVED.see(OLD, DUE + 5), NEW, POLICY, DUE + 5, TagDecision(OLD), id="it has come back"
+        ),
+        pytest.param(
+            MOVED.see(OLD, 2000.0, served=OLD).see(NEW, DUE, served=OLD),
+            OLD,
+            POLICY,
+            DUE,
+            TagDecision(OLD, DUE + WEEK),
+            id="what was withdrawn has come back",
         ),
         pytest.param(SEEN, "", POLICY, 0.0, TagDecision(OLD), id="never seen"),
         pytest.param(SEEN, "", REFUSING, 0.0, TagDecision("", WEEK), id="never seen, and refused"),

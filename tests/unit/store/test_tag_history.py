@@ -21,7 +21,11 @@ from registry.tasks import in_thread
 HERE, TAG = Repository("docker.io", "library/a"), Tag("1")
 ONE, TWO, THREE = (str(Digest.of(name)) for name in (b"1", b"2", b"3"))
 FULL = (
-    TagHistory().see(ONE, 10.0).see(TWO, 20.0).release(TWO, 30.0).roll_back(ONE, 40.0, has_pin=True)
+    TagHistory()
+    .see(ONE, 10.0)
+    .see(TWO, 20.0, served=ONE)
+    .release(TWO, 30.0)
+    .roll_back(ONE, 40.0, has_pin=True)
 )
 
 
@@ -35,10 +39,21 @@ def list_seen(history: TagHistory) -> list[tuple[str, float, float]]:
 
 def test_first_and_last_are_kept() -> None:
     """The last entry is what was heard last; when it was heard first does not change."""
-    history = TagHistory().see(ONE, 10.0).see(TWO, 20.0).see(ONE, 30.0)
+    history = TagHistory().see(ONE, 10.0).see(TWO, 20.0, served=ONE).see(ONE, 30.0, served=ONE)
 
     assert list_seen(history) == [(TWO, 20.0, 20.0), (ONE, 10.0, 30.0)]
-    assert history.latest == SeenDigest(ONE, 10.0, 30.0)
+    assert history.latest == SeenDigest(ONE, 10.0, 30.0, was_served=True)
+
+
+def test_what_was_withdrawn_begins_anew() -> None:
+    """A digest that was replaced before it was served is as new as any other when it comes back."""
+    moved = TagHistory().see(ONE, 10.0).see(TWO, 20.0, served=ONE)
+    back = moved.see(ONE, 30.0, served=ONE)
+
+    assert back.see(TWO, 40.0, served=ONE).latest == SeenDigest(TWO, 40.0, 40.0)
+    released = back.release(TWO, 35.0).see(TWO, 40.0, served=ONE)
+    assert released.latest == SeenDigest(TWO, 20.0, 40.0, 35.0)
+    assert moved.see(TWO, 40.0, served=ONE).latest == SeenDigest(TWO, 20.0, 40.0)
 
 
 def test_an_earlier_moment_changes_no_order() -> None:
@@ -72,6 +87,7 @@ def test_a_history_is_bounded() -> None:
         (FULL.see(TWO, 20.0 + PRECISION), True),
         (FULL.see(ONE, 50.0), True),
         (FULL.see(THREE, 50.0), True),
+        (FULL.see(TWO, 20.0, served=TWO), True),
         (FULL.release(ONE, 50.0), True),
         (FULL.end_rollback(), True),
     ],
