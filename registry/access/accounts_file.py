@@ -41,6 +41,7 @@ class LiveAccounts:
         self._watch = FileWatch([path], clock)
         self._current = read_accounts(path)
         self._log = get_logger("registry.access")
+        self._failure = ""  # why the file could not be read the last time
         self.version = 0  # rises with each change
 
     @property
@@ -62,8 +63,13 @@ class LiveAccounts:
         try:
             self._current = read_accounts(self._path)
         except StoreError as error:
-            # The former accounts stay: otherwise a typing error would lock out everybody.
-            self._log.error("accounts not read: the former ones stay", why=str(error))
+            # The former accounts stay: otherwise a typing error would lock out everybody. But the
+            # file is read again soon: somebody may have been removed from it.
+            self._watch.look_again()
+            if str(error) != self._failure:
+                self._failure = str(error)
+                self._log.error("accounts not read: the former ones stay", why=self._failure)
         else:
+            self._failure = ""
             self.version += 1
             self._log.info("accounts read again", users=len(self._current.users))

@@ -23,6 +23,7 @@ class LiveTLS:
         self._files = files
         self._watch = FileWatch(files.list_paths(), clock)
         self._current = load_tls(files)
+        self._failure = ""  # why the files could not be read the last time
         self._log = get_logger("registry.server")
 
     @classmethod
@@ -47,6 +48,10 @@ class LiveTLS:
             self._current = load_tls(self._files)
         except SettingsError as error:
             # Often only one file of the pair has been replaced yet.
-            self._log.error("certificate not read: the former one stays", why=str(error))
+            self._watch.look_again()
+            if str(error) != self._failure:
+                self._failure = str(error)
+                self._log.error("certificate not read: the former one stays", why=self._failure)
         else:
+            self._failure = ""
             self._log.info("certificate read again", certificate=self._files.certificate)

@@ -27,7 +27,7 @@ class FileWatch:
         self._marks = self._find_marks()
 
     def has_changed(self) -> bool:
-        """Whether a file was changed or replaced; each change is told once.
+        """Whether a file was changed or replaced; each change is told once: see `look_again`.
 
         It looks at the files at most every `POLL` seconds; in between there is no change. It is
         called for each request, so that it has to cost nothing.
@@ -38,6 +38,13 @@ class FileWatch:
         self._looked_at = now
         former, self._marks = self._marks, self._find_marks()
         return self._marks != former
+
+    def look_again(self) -> None:
+        """Tell the last change again at the next look, because the files could not be read.
+
+        The reason may be none of the files: no descriptor was free, or the disk has failed once.
+        """
+        self._marks = ()
 
     def _find_marks(self) -> tuple[_Mark, ...]:
         return tuple(map(_find_mark, self._paths))

@@ -118,6 +118,22 @@ def test_a_file_that_is_being_written_changes_nothing(site: Site, name: str, dam
     assert str(path) in lines[0]["why"]
 
 
+def test_a_pair_that_could_not_be_read_once_is_used(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if no descriptor was free at that moment: it is read again at the next look."""
+
+    def refuse(key: str, path: str) -> None:
+        raise SettingsError(key, f"{path} cannot be read (Too many open files)", "")
+
+    site.replace(site.sign("renewed"))
+    with monkeypatch.context() as patch:
+        patch.setattr("registry.server.tls.check_readable", refuse)
+        assert [show(site), show(site)] == ["server of a test"] * 2
+
+    assert show(site) == "renewed of a test"
+
+
 def test_a_new_authority_is_used(site: Site, tmp_path: Path) -> None:
     """Certificates of the former one are refused, and those of the new one are accepted."""
     (tmp_path / "other").mkdir()

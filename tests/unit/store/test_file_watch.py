@@ -79,3 +79,17 @@ def test_what_changes_before_the_first_look_is_found(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.second.write_text("changed while it was read")
     assert site.look()
+
+
+def test_a_change_is_told_again_if_it_could_not_be_read(tmp_path: Path) -> None:
+    """At each look until it could, but not in between; further changes are told as ever."""
+    site = Site(tmp_path)
+    site.first.write_text("longer")
+    assert site.look()
+
+    site.watch.look_again()
+
+    assert not site.watch.has_changed()
+    assert (site.look(), site.look()) == (True, False)
+    site.second.write_text("longer")
+    assert site.look()
