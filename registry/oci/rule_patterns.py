@@ -12,6 +12,7 @@ from registry.oci.registries import Registries, is_host_name
 ANY = "*"
 _HUB = "docker.io"  # the registry whose names may lack `library/`
 # Other characters never match: a pattern with them would seem to say something, and say nothing.
+_REGISTRIES = re.compile(r"[a-z0-9._:*?\[\]!-]+")
 _REPOSITORIES = re.compile(r"[a-z0-9._/*?\[\]!-]+")
 _TAGS = re.compile(r"[A-Za-z0-9._*?\[\]!-]+")
 
@@ -30,10 +31,12 @@ class RulePattern:
     def parse(cls, text: str, registries: Registries) -> "RulePattern":
         """Read a pattern such as `*`, `ghcr.io/acme/*` or `docker.io/library/nginx:1.*`.
 
-        A `*` matches any characters, including `/`.
+        A `*` matches any characters, including `/`. As for docker, `docker.io/nginx` means
+        `docker.io/library/nginx`.
 
         Raises:
-            InvalidInput: it does not begin with a registry, or names a digest.
+            InvalidInput: it does not begin with a registry, names a digest, or has characters that
+                no name has.
         """
         repositories, tag = _split(text, "registry/repository")
         first = repositories.partition("/")[0]
@@ -42,7 +45,13 @@ class RulePattern:
             raise InvalidInput(
                 f"{text[:300]!r} does not begin with a registry, as docker.io/library/nginx does"
             )
-        return cls(registries.resolve(repositories), tag or ANY)
+        registry, slash, rest = registries.resolve(repositories).partition("/")
+        if not _REGISTRIES.fullmatch(registry):
+            raise _refuse(text)
+        if not slash:  # a glob that stands for names too
+            _check_form(text, ANY, tag)
+            return cls(registry, tag or ANY)
+        return cls._place(text, registry, rest, tag)
 
     @classmethod
     def parse_within(cls, text: str, registry: str, aliases: Collection[str] = ()) -> "RulePattern":
@@ -64,11 +73,14 @@ class RulePattern:
                 f"{text[:300]!r} begins with another registry; write {registry}/{text[:300]} if"
                 f" {first[:300]} belongs to the name"
             )
-        if not _REPOSITORIES.fullmatch(repositories) or not _TAGS.fullmatch(tag or ANY):
-            raise InvalidInput(f"{text[:300]!r} can match no image: see the grammar of names")
-        if registry == _HUB and "/" not in repositories and not is_pattern(repositories[0]):
-            repositories = f"library/{repositories}"
-        return cls(f"{registry}/{repositories}", tag or ANY)
+        return cls._place(text, registry, repositories, tag)
+
+    @classmethod
+    def _place(cls, text: str, registry: str, names: str, tag: str) -> "RulePattern":
+        _check_form(text, names, tag)
+        if registry == _HUB and "/" not in names and not is_pattern(names[0]):
+            names = f"library/{names}"
+        return cls(f"{registry}/{names}", tag or ANY)
 
     def matches(self, repository: str) -> bool:
         """Whether a full repository name matches."""
@@ -86,6 +98,15 @@ class RulePattern:
     def has_tag(self) -> bool:
         """Whether the pattern is about some tags only."""
         return self.tags != ANY
+
+
+def _check_form(text: str, names: str, tag: str) -> None:
+    if not _REPOSITORIES.fullmatch(names) or "//" in names or not _TAGS.fullmatch(tag or ANY):
+        raise _refuse(text)
+
+
+def _refuse(text: str) -> InvalidInput:
+    return InvalidInput(f"{text[:300]!r} can match no image: see the grammar of names")
 
 
 def _split(text: str, form: str) -> tuple[str, str]:

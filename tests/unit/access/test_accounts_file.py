@@ -1,4 +1,4 @@
-"""Laws of the accounts of a running server: they follow the file, also if it cannot be read once."""
+"""Laws of the accounts of a running server: they follow the file, also after a failed read."""
 
 import errno
 import json

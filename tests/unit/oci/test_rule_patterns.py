@@ -20,6 +20,10 @@ KNOWN = Registries.of("docker.io", {"docker.io": ["hub"], "registry.lan:5000": [
         ("registry.lan:5000/app:v?", "registry.lan:5000/app", "v?"),
         ("lan/app", "registry.lan:5000/app", "*"),
         ("*.io/app", "*.io/app", "*"),
+        ("docker.io/nginx", "docker.io/library/nginx", "*"),
+        ("hub/nginx*:1", "docker.io/library/nginx*", "1"),
+        ("docker.io/*nginx", "docker.io/*nginx", "*"),
+        ("ghcr.io/nginx", "ghcr.io/nginx", "*"),
     ],
 )
 def test_patterns(text: str, repositories: str, tags: str) -> None:
@@ -28,10 +32,24 @@ def test_patterns(text: str, repositories: str, tags: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nginx", "acme/app", "ghcr.io/app:", "ghcr.io/app@sha256:" + "0" * 64, "ghcr.io/"]
+    "text",
+    [
+        "",
+        "nginx",
+        "acme/app",
+        "ghcr.io/app:",
+        "ghcr.io/app@sha256:" + "0" * 64,
+        "ghcr.io/",
+        "ghcr.io/Acme/*",
+        "GHCR.io/acme/*",
+        "ghcr.io/acme//*",
+        "ghcr.io/acme/app name",
+        "ghcr.io/{acme,team}/*",
+        "*.IO",
+    ],
 )
 def test_what_is_no_pattern(text: str) -> None:
-    """A short name could mean two things, and a digest needs no rule."""
+    """A short name could mean two things; and a deny that matches nothing would protect nothing."""
     with pytest.raises(InvalidInput):
         RulePattern.parse(text, KNOWN)
 
