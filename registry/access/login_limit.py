@@ -16,21 +16,26 @@ class LoginLimit:
     machine busy, and try many passwords.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, find_network: Callable[[str], bytes], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`find_network` returns what counts as one address: a client has very many of IPv6."""
+        self._find_network = find_network
         self._clock = clock
-        self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._spent: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
 
     def allows(self, address: str) -> bool:
         """Whether an address may cause another check."""
-        return self._find_spent(address) < BURST
+        return self._find_spent(self._find_network(address)) < BURST
 
     def note_failure(self, address: str) -> None:
         """Count a check that has failed."""
-        self._spent[address] = self._find_spent(address) + 1.0, self._clock()
-        self._spent.move_to_end(address)
+        network = self._find_network(address)
+        self._spent[network] = self._find_spent(network) + 1.0, self._clock()
+        self._spent.move_to_end(network)
         while len(self._spent) > REMEMBERED:
             self._spent.popitem(last=False)
 
-    def _find_spent(self, address: str) -> float:
-        spent, at = self._spent.get(address, (0.0, 0.0))
+    def _find_spent(self, network: bytes) -> float:
+        spent, at = self._spent.get(network, (0.0, 0.0))
         return max(0.0, spent - RATE * (self._clock() - at))

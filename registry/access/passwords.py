@@ -44,8 +44,8 @@ class PasswordChecks:
     stored hash and password, so that it ends when the password changes.
     """
 
-    def __init__(self, limit: LoginLimit | None = None) -> None:
-        self._limit = limit or LoginLimit()
+    def __init__(self, limit: LoginLimit) -> None:
+        self._limit = limit
         self._key = secrets.token_bytes(32)
         self._results: OrderedDict[bytes, bool] = OrderedDict()
         self._turns = asyncio.Semaphore(AT_ONCE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from registry.access.accounts_file import LiveAccounts
 from registry.access.challenges import Challenges
 from registry.access.control import AccessControl
+from registry.access.login_limit import LoginLimit
 from registry.access.networks import Networks
 from registry.access.proxies import TrustedProxies
 from registry.access.record_collector import RecordCollector
@@ -16,6 +17,7 @@ from registry.access.rules import Rule, Rules
 from registry.access.shown_addresses import ShowAddress, choose_form
 from registry.access.signed_tokens import TokenSigner, open_key
 from registry.metrics.process_metrics import Metrics
+from registry.settings.client_networks import find_network
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder
 from registry.store.file_locks import ExclusiveLocks
@@ -49,7 +51,7 @@ def build_access(settings: Settings, folder: DataFolder) -> Access:
         LiveAccounts(folder.accounts),
         TokenSigner(open_key(folder.token_key)),
         Networks(access.networks),
-        PasswordChecks(),
+        PasswordChecks(LoginLimit(find_network)),
     )
     return Access(control, build_rules(settings), Challenges(access.login_hosts))
 

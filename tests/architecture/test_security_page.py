@@ -11,6 +11,7 @@ from types import MappingProxyType
 import pytest
 from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 
+from registry.access import login_limit
 from registry.api import connection, socket_writing
 from registry.catalog import upstream_lists
 from registry.mirror import question_limit
@@ -153,6 +154,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "TLS handshakes of one address at once | 64 | further ones of this address wait for `request_timeout`, then their connections are closed | cut (`no request`)": "unit/server/test_tls_connections.py::test_handshakes_of_one_address_wait_for_each_other unit/server/test_tls_connections.py::test_a_handshake_that_waits_too_long_is_closed",
         "requests of one address for what no upstream has (`not_found_per_address`) | 10 a second, and 200 at once | further ones wait for up to 5 s and are then answered 429; what is stored is served to this address as before | `entrepot_delayed_requests_total` (`not found`)": "unit/mirror/test_limited_questions.py::test_what_does_not_exist_is_limited unit/mirror/test_question_limit.py::test_a_request_waits_for_its_token unit/api/test_errors.py::test_an_address_that_asks_too_much_is_told_when_to_try_again",
         "time for a TLS handshake (`handshake_timeout`) | 15 s | the connection is closed | cut (`slow handshake`)": "unit/server/test_tls_connections.py::test_a_handshake_has_its_time",
+        "wrong passwords of one address, or of one IPv6 /64 network | 20 at once, and then one in 2 s | a password that was not checked yet is answered 429; known ones and tokens are served as before": "unit/access/test_passwords.py::test_a_known_password_is_not_limited unit/access/test_login_limit.py::test_an_address_that_is_often_wrong_has_to_wait unit/access/test_login_limit.py::test_a_network_of_ipv6_is_one_address",
         "time without a request (`idle_timeout`) | 75 s | the connection is closed | cut (`idle`)": "unit/server/test_connections.py::test_idle_connections_are_closed",
         "time in which a client accepts nothing of its answer (`send_timeout`) | 60 s | the connection is cut, and the kernel drops what it keeps for it | cut (`stalled`)": "unit/server/test_connections.py::test_who_does_not_read_is_cut",
         "bytes a second that a client accepts (`min_send_rate`) | 1 KiB/s on average over `send_timeout` | the same | cut (`too slow`)": "unit/server/test_connections.py::test_who_reads_slowly_is_not_cut unit/server/test_limits.py::test_progress_is_judged",
@@ -231,6 +233,7 @@ def write_numbers() -> list[str]:
         f"| TLS handshakes of one address at once | {handshakes.MAX_PER_ADDRESS} |",
         f"| {limits.not_found_per_address} a second, and {limits.not_found_per_address * question_limit.BURST:.0f} at once |",
         f"| further ones wait for up to {question_limit.PATIENCE:.0f} s and",
+        f"| {login_limit.BURST:.0f} at once, and then one in {1 / login_limit.RATE:.0f} s |",
         f"(`handshake_timeout`) | {limits.handshake_timeout:.0f} s |",
         f"(`idle_timeout`) | {limits.idle_timeout:.0f} s |",
         f"(`send_timeout`) | {limits.send_timeout:.0f} s |",

@@ -10,12 +10,14 @@ from registry.access.accounts import Accounts, User, format_accounts, make_token
 from registry.access.accounts_file import LiveAccounts
 from registry.access.control import SIGNED_LIFE, AccessControl
 from registry.access.credentials import Bearer, Login
+from registry.access.login_limit import LoginLimit
 from registry.access.networks import Networks
 from registry.access.passwords import PasswordChecks, hash_password
 from registry.access.principals import ANONYMOUS, Principal, Proof
 from registry.access.signed_tokens import TokenSigner
 from registry.access.surroundings import Surroundings
 from registry.errors import CredentialsWrong
+from registry.settings.client_networks import find_network
 from registry.store.file_watch import POLL
 
 HERE = Surroundings("192.0.2.1")
@@ -45,7 +47,7 @@ class Site:
             LiveAccounts(self.path, self.clock),
             TokenSigner(b"k" * 32),
             Networks({"lan": ["10.0.0.0/8"]}),
-            PasswordChecks(),
+            PasswordChecks(LoginLimit(find_network)),
             self.clock,
         )
 

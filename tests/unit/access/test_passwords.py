@@ -5,8 +5,10 @@ import asyncio
 import pytest
 
 from registry.access import passwords
+from registry.access.login_limit import BURST, LoginLimit
 from registry.access.passwords import PasswordChecks, hash_password
 from registry.errors import InvalidInput, TooManyLogins
+from registry.settings.client_networks import find_network
 
 STORED = hash_password("correct horse", rounds=4)
 
@@ -39,7 +41,7 @@ def test_a_hash_is_another_each_time() -> None:
 )
 async def test_checks(password: str, stored: str, expected: bool) -> None:
     """A user without a password has none that is right."""
-    checks = PasswordChecks()
+    checks = PasswordChecks(LoginLimit(find_network))
 
     for _ in range(2):  # the second result is remembered
         assert await checks.is_right("alice", password, stored) is expected
@@ -55,14 +57,14 @@ async def test_an_unknown_user_takes_as_long(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(passwords.bcrypt, "checkpw", note)
 
-    await PasswordChecks().is_right("nobody", "correct horse", "")
+    await PasswordChecks(LoginLimit(find_network)).is_right("nobody", "correct horse", "")
 
     assert [each.split(b"$")[2] for each in seen] == [str(passwords.ROUNDS).encode()]
 
 
 async def test_a_result_ends_with_the_hash() -> None:
     """After a changed password, the former one is checked again."""
-    checks = PasswordChecks()
+    checks = PasswordChecks(LoginLimit(find_network))
     changed = hash_password("another horse", rounds=4)
 
     assert await checks.is_right("alice", "correct horse", STORED)
@@ -80,7 +82,7 @@ async def test_the_same_password_is_checked_once(monkeypatch: pytest.MonkeyPatch
         return True
 
     monkeypatch.setattr(passwords, "_check", check)
-    checks = PasswordChecks()
+    checks = PasswordChecks(LoginLimit(find_network))
 
     await asyncio.gather(*(checks.is_right("alice", "x", STORED) for _ in range(50)))
 
@@ -89,7 +91,7 @@ async def test_the_same_password_is_checked_once(monkeypatch: pytest.MonkeyPatch
 
 async def test_too_many_wait() -> None:
     """A flood of logins is refused before it fills the memory."""
-    checks = PasswordChecks()
+    checks = PasswordChecks(LoginLimit(find_network))
     stored = hash_password("correct horse", rounds=8)
     many = passwords.AT_ONCE + passwords.MOST_WAITING + 20
 
@@ -101,3 +103,16 @@ async def test_too_many_wait() -> None:
     refused = [each for each in results if isinstance(each, TooManyLogins)]
     assert len(refused) == many - passwords.MOST_WAITING
     assert results.count(False) == passwords.MOST_WAITING
+
+
+async def test_a_known_password_is_not_limited() -> None:
+    """Whoever shares an address with somebody who guesses goes on to pull."""
+    limit = LoginLimit(find_network, lambda: 0.0)
+    checks = PasswordChecks(limit)
+    assert await checks.is_right("alice", "correct horse", STORED, "192.0.2.1")
+    for _ in range(int(BURST)):
+        limit.note_failure("192.0.2.1")
+
+    assert await checks.is_right("alice", "correct horse", STORED, "192.0.2.1")
+    with pytest.raises(TooManyLogins):
+        await checks.is_right("alice", "a guess", STORED, "192.0.2.1")
