@@ -55,7 +55,7 @@ async def answer_catalog(
     """
     wanted = parse_count(request.query.get("n"))
     count = CATALOG_PAGE if wanted is None else min(wanted, CATALOG_PAGE)
-    page = lists.list_repositories(
+    page = await lists.list_repositories(
         count, request.query.get("last"), lambda repository: may_see(repository, None)
     )
     return _answer_page(request, page, {"repositories": page.entries}, count)

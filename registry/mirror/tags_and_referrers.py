@@ -1,5 +1,6 @@
 """How the mirror answers lists: the tags of a repository, the referrers of a digest."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,6 +31,7 @@ from registry.tasks import Tasks
 from registry.upstream.contract import Fallback, Source, UpstreamList
 from registry.upstream.via import names_passed
 
+AT_ONCE = 500  # repositories that are looked at in one turn of the event loop
 TAGS = "tags"  # the subject under which the catalog has the tags of a repository
 
 
@@ -89,8 +91,7 @@ class TagsAndReferrers:
             return await self._get(repository, TAGS, ask, client, fallback=fallback)
         except UpstreamError as error:
             if seen := self._manifests.list_tags(repository):
-                warning = "only the tags pulled through this mirror"
-                return ServedList(seen, CacheStatus.STALE, warning)
+                return ServedList(seen, CacheStatus.STALE, "only the tags pulled by this mirror")
             if isinstance(error, UpstreamOffline | UpstreamDenied):
                 raise NameUnknown(str(repository)) from error
             raise
@@ -195,18 +196,19 @@ class TagsAndReferrers:
         except StoreError as error:  # then the upstream is asked again the next time
             self._log.error("list not recorded", repository=str(repository), why=str(error))
 
-    def list_repositories(
+    async def list_repositories(
         self, count: int, last: str | None, may_see: Callable[[str], bool]
     ) -> Page:
         """Return a page of the repositories with a manifest that the client may see."""
         seen: list[str] = []
-        after = last or ""
+        after, most = last or "", count + 1
         while len(seen) <= count:
-            found = self._manifests.list_repositories(after, count + 1)
+            found = self._manifests.list_repositories(after, most)
             seen += filter(may_see, found)
-            if len(found) <= count:
+            if len(found) < most:
                 break
-            after = found[-1]
+            after, most = found[-1], max(most, AT_ONCE)  # the client may see few of them
+            await asyncio.sleep(0)  # other clients come first
         return cut_page(seen, count, last)
 
     def _is_fresh(self, checked: float) -> bool:
