@@ -29,6 +29,37 @@ class Stamp:
     surroundings: tuple[str, frozenset[str]]
 
 
+class KnownAccount:
+    """The account of somebody whose answer is being sent; tells whether the answer may go on.
+
+    An account that was removed, or got another password, ends its answers. The end of a proof does
+    not: a large blob takes longer than a token of `/token` lives.
+    """
+
+    __slots__ = ("_accounts", "_fingerprint", "_is_known", "_name", "_version")
+
+    def __init__(self, accounts: LiveAccounts, name: str) -> None:
+        """`name` is empty for somebody who has proved nothing."""
+        self._accounts = accounts
+        self._name = name
+        self._version = accounts.version
+        self._fingerprint = self._find_fingerprint()
+        self._is_known = not name or bool(self._fingerprint)
+
+    def __call__(self) -> bool:
+        """Whether the account is still the same; it costs nothing while no account changes."""
+        version = self._accounts.refresh()
+        if version != self._version:
+            self._version = version
+            is_same = self._find_fingerprint() == self._fingerprint
+            self._is_known = self._is_known and is_same
+        return self._is_known
+
+    def _find_fingerprint(self) -> str:
+        account = self._accounts.current.find_by_name(self._name)
+        return "" if account is None else account.fingerprint
+
+
 class AccessControl:
     """Identifies clients by the accounts of a mirror."""
 
@@ -116,6 +147,10 @@ class AccessControl:
         fingerprint = "" if account is None else account.fingerprint
         statement = Statement(principal.name, fingerprint, frozenset(repositories), expires)
         return self._signer.sign(statement), expires - now
+
+    def follow(self, principal: Principal) -> KnownAccount:
+        """Return what tells whether an answer to somebody may go on."""
+        return KnownAccount(self.accounts, principal.name)
 
     def stamp(self, principal: Principal, surroundings: Surroundings) -> Stamp:
         """Return what has to stay as it is, so that the same bytes mean the same principal."""

@@ -85,6 +85,7 @@ class Admission:
         credentials = parse_authorization(request.headers.getall("Authorization", ()))
         principal = await self._control.identify(credentials, notes.path_token, surroundings)
         notes.user, notes.proof = principal.name, principal.proof.value
+        notes.may_go_on = self._control.follow(principal)
         stamp = self._control.stamp(principal, surroundings)
         notes.find_caller = partial(self._find_caller, stamp, notes.find_caller)
         return Admitted(principal, partial(self._may_see, principal))

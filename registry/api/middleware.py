@@ -19,7 +19,7 @@ from registry.api.headers import ORIGIN, add_common_headers
 from registry.api.paths import split_target
 from registry.api.repeated_answers import SentAnswer
 from registry.api.replaying_protocol import ReplayingProtocol
-from registry.api.sendfile import SentBytes
+from registry.api.sendfile import MayGoOn, SentBytes
 from registry.api.surroundings import find_certificate
 from registry.errors import EntrepotError, NotMirrored
 from registry.mirror.kept_blobs import KeptBlob
@@ -46,7 +46,8 @@ class Notes:
 
     `path_token` is the token in front of the path, which is not in `path`. With access.mode =
     "users", `user` is the name of who asks, `proof` how that was proved, and `rule` the rule that
-    has decided. `is_refused` says that the client was not let through.
+    has decided. `is_refused` says that the client was not let through, and `may_go_on` whether what
+    is being sent may still be sent to it.
     """
 
     path: str
@@ -72,6 +73,7 @@ class Notes:
     proof: str = ""
     rule: str = ""
     is_refused: bool = False
+    may_go_on: MayGoOn | None = None
 
     def find_surroundings(self, request: web.BaseRequest) -> Surroundings:
         """Return what says who has sent this request, besides its bytes."""
@@ -82,7 +84,7 @@ class Notes:
         """Note an answer that the handler is about to send; return the counter for its body."""
         count = self.count_sent
         note = None if count is None else partial(count, response.headers.get(ORIGIN, ""))
-        self.begun, self.sent = response, SentBytes(note)
+        self.begun, self.sent = response, SentBytes(note, self.may_go_on)
         return self.sent
 
 
@@ -137,7 +139,15 @@ class Middleware:
             log.add(notes.client, [time.monotonic() - began], entry.sent)
         if not response.prepared:
             add_common_headers(response.headers, notes.namespace)
-        answer = SentAnswer(response, entry, log, notes.is_current, notes.kept, notes.find_caller)
+        answer = SentAnswer(
+            response,
+            entry,
+            log,
+            notes.is_current,
+            notes.kept,
+            notes.find_caller,
+            notes.may_go_on,
+        )
         _report_when_sent(request, answer)
         return response
 

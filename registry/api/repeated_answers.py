@@ -17,6 +17,7 @@ from registry.api.access_log import AccessEntry, AccessLog, AnswerLog
 from registry.api.forwarding import FindCaller, use_connection
 from registry.api.repeated_blobs import RepeatedBlobs
 from registry.api.response_heads import BEFORE_DATE, Date, write_head
+from registry.api.sendfile import MayGoOn
 from registry.mirror.kept_blobs import KeptBlob
 
 MAX_REQUEST = 4096  # bytes of a request; longer ones are not remembered
@@ -39,6 +40,7 @@ class SentAnswer:
     is_current: Callable[[str | None], bool] | None
     kept: KeptBlob | None = None
     find_caller: FindCaller = use_connection
+    may_go_on: MayGoOn | None = None
 
 
 @dataclass(slots=True)
@@ -131,7 +133,14 @@ class ResponseCache:
         if len(request) > MAX_REQUEST:
             return
         if answer.kept is not None:
-            self.blobs.remember(request, response, answer.entry, answer.kept, answer.find_caller)
+            self.blobs.remember(
+                request,
+                response,
+                answer.entry,
+                answer.kept,
+                find_caller=answer.find_caller,
+                may_go_on=answer.may_go_on,
+            )
         if answer.is_current is None or not isinstance(response, web.Response):
             return
         has_body = answer.entry.method == "GET" and response.status != NOT_MODIFIED

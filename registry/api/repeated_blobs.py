@@ -10,6 +10,7 @@ import re
 import socket
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
@@ -21,6 +22,7 @@ from registry.api.access_log import AccessEntry, AccessLog, cut_path
 from registry.api.blob_answers import AnswerNotes, BlobAnswer
 from registry.api.forwarding import FindCaller, use_connection
 from registry.api.response_heads import BEFORE_DATE, Date, write_head
+from registry.api.sendfile import MayGoOn, SentBytes
 from registry.api.socket_writing import Unwritten
 from registry.errors import EntrepotError
 from registry.logs import get_logger
@@ -61,6 +63,7 @@ class RepeatedBlob:
     date: Date
     notes: AnswerNotes
     find_caller: FindCaller
+    may_go_on: MayGoOn | None = None
 
     def begin(self, client: Client, wanted: Wanted | None) -> BlobAnswer | None:
         """Begin to send the blob, or the part of it that is `wanted`, if the blob is open.
@@ -107,7 +110,10 @@ class RepeatedBlob:
         opened.blob.note_use()  # not before: aiohttp's answer notes its own
         self.notes.begin(client=self.notes.access_log.show_address(client.address))
         head = self._write_head(start, stop, size)
-        unwritten = Unwritten(client.connection, head, *place, self.notes.count_sent)
+        note: Callable[[int], None] | Callable[[float], None] = self.notes.count_sent
+        if self.may_go_on is not None:
+            note = SentBytes(note, self.may_go_on).add
+        unwritten = Unwritten(client.connection, head, *place, note)
         answer = BlobAnswer(client.transport, client.address, opened, unwritten, self.notes, began)
         answer.begin()
         return answer
@@ -150,7 +156,9 @@ class RepeatedBlobs:
         response: web.StreamResponse,
         entry: AccessEntry,
         kept: KeptBlob,
+        *,
         find_caller: FindCaller = use_connection,
+        may_go_on: MayGoOn | None = None,
     ) -> None:
         """Remember the answer to these bytes, if all of it was sent, and it was no other part."""
         key, wanted = _split(request)
@@ -162,7 +170,7 @@ class RepeatedBlobs:
         path, repository = cut_path(entry.path), entry.repository
         note_begin = partial(self._log.debug, "request began", repository=repository, path=path)
         notes = AnswerNotes(self._access_log, entry, note_begin)
-        self._blobs[key] = RepeatedBlob(head, kept, self._date, notes, find_caller)
+        self._blobs[key] = RepeatedBlob(head, kept, self._date, notes, find_caller, may_go_on)
         self._blobs.move_to_end(key)
         while len(self._blobs) > self._most:
             self._blobs.popitem(last=False)

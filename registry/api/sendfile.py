@@ -26,23 +26,32 @@ LOST = frozenset(
 # A part of a body: its bytes, or the place of its bytes as (descriptor of an open file, start,
 # stop).
 Piece = bytes | tuple[int, int, int]
+MayGoOn = Callable[[], bool]  # whether the rest of an answer may be sent
 
 
 @dataclass(slots=True)
 class SentBytes:
     """How many bytes of a body were sent until now, also if the client leaves early.
 
-    `note` is called with each number of bytes as they are sent, for the metrics.
+    `note` is called with each number of bytes as they are sent, for the metrics. `may_go_on` says
+    whether more of them may be sent.
     """
 
-    note: Callable[[int], None] | None = None
+    note: Callable[[int], None] | Callable[[float], None] | None = None
+    may_go_on: MayGoOn | None = None
     count: int = 0
 
     def add(self, count: int) -> None:
-        """Add bytes that were sent just now."""
+        """Add bytes that were sent just now.
+
+        Raises:
+            EOFError: no more may be sent; the connection must be cut.
+        """
         self.count += count
         if self.note is not None:
             self.note(count)
+        if self.may_go_on is not None and not self.may_go_on():
+            raise EOFError("the account of this client was removed or changed")
 
 
 @dataclass(frozen=True, slots=True)

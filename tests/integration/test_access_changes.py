@@ -1,11 +1,13 @@
 """What changes in accounts and rules counts within a second, in all workers, under load."""
 
+import http.client
 import json
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Self
 
@@ -13,10 +15,11 @@ import pytest
 
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.mirror import MirrorProcess
-from tests.integration.wire import fetch, wait_until
+from tests.integration.wire import PATIENCE, fetch, wait_until
 
 AT_ONCE = 4
 WITHIN = 1.0  # seconds
+LARGE = 32 * 1024 * 1024  # bytes of a layer; far more than the kernel keeps for a client
 ALLOW, DENY = 'allow = ["docker.io/*"]', 'deny = ["docker.io/*"]'
 
 
@@ -25,7 +28,7 @@ def mirror(tmp_path: Path) -> Iterator[MirrorProcess]:
     """A mirror with two workers, one image, and a rule for the token ci."""
     rules = [{"who": ["ci"], "allow": ["docker.io/*"]}]
     with FakeUpstream() as hub:
-        hub.add_image("library/app", "1", [b"layer"])
+        hub.add_image("library/app", "1", [b"layer", bytes(LARGE)])
         access = {"mode": "users", "rules": rules}
         with MirrorProcess(tmp_path, {"docker.io": hub.url}, {"access": access}) as running:
             yield running
@@ -89,6 +92,31 @@ def test_a_new_token_of_the_same_name_is_another_one(mirror: MirrorProcess) -> N
     add_token(mirror)
 
     assert fetch(former).status == 403
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_running_answer_ends_with_its_account(mirror: MirrorProcess, is_known: bool) -> None:
+    """A large blob that is being sent, for the first time or again; others go on to get it."""
+    url = add_token(mirror)
+    layer = fetch(url).json()["layers"][1]["digest"]
+    path = url.removeprefix(mirror.url).replace("manifests/1", f"blobs/{layer}")
+    if is_known:
+        wait_until(lambda: fetch(mirror.url + path).origin == "hit", "the layer is stored")
+    connection = http.client.HTTPConnection(mirror.host, timeout=PATIENCE)
+    with closing(connection):
+        for _ in range(3 * is_known):  # the last one is sent without aiohttp
+            connection.request("GET", path)
+            assert len(connection.getresponse().read()) == LARGE
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        answer.read(1024)
+
+        assert not mirror.run("tokens", "rm", "ci").returncode
+        time.sleep(WITHIN)
+
+        with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+            answer.read()
+    mirror.await_failure("the account of this client was removed or changed")
 
 
 def test_a_changed_rule_counts_after_a_reload(mirror: MirrorProcess) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -250,3 +251,30 @@ async def test_the_file_is_not_looked_at_for_each_request(
         site.control.accounts.refresh()
 
     assert looks == []
+
+
+async def test_an_answer_goes_on_while_its_account_is_the_same(site: Site) -> None:
+    """Also after the end of its proof, and after a change of another account."""
+    machine = await site.control.identify(None, site.secret, HERE)
+    text, _ = site.control.sign(machine, {"docker.io/a"})
+    signed = await site.control.identify(Bearer(text), "", HERE)
+    following = [site.control.follow(each) for each in (machine, signed, ANONYMOUS)]
+
+    site.clock.now += 2 * SIGNED_LIFE
+    site.change(Accounts().add_token(site.token))
+    assert [may_go_on() for may_go_on in following] == [True, True, True]
+
+    site.change(Accounts().add_user(ALICE))
+    assert [may_go_on() for may_go_on in following] == [False, False, True]
+    site.change(Accounts().add_token(site.token))
+    assert [may_go_on() for may_go_on in following] == [False, False, True]
+
+
+async def test_another_password_ends_the_answers_of_the_former_one(site: Site) -> None:
+    """Whoever changes a password may do so because somebody else knows it."""
+    may_go_on = site.control.follow(await site.control.identify(LOGIN, "", HERE))
+    changed = replace(ALICE, password=hash_password("another horse", rounds=4))
+
+    site.change(Accounts().add_user(changed))
+
+    assert not may_go_on()
