@@ -146,7 +146,9 @@ class Admission:
         self, denied: AccessDenied, asked: Asked, wanted: PullRequest
     ) -> AccessDenied:
         error = "insufficient_scope" if isinstance(denied, ScopeMissing) else ""
-        return denied.with_challenge(self._challenges.write(asked, wanted.name, error))
+        # A name outside of the grammar could have quotes, and so further parameters.
+        name = "" if wanted.repository is None else wanted.name
+        return denied.with_challenge(self._challenges.write(asked, name, error))
 
 
 def _note_wrong(notes: Notes) -> None:

@@ -210,8 +210,10 @@ def test_a_login_host_asks_for_a_login(site: Site) -> None:
     public = fetch(f"{site.mirror.url}/v2/{PUBLIC}/manifests/1", host)
     known = fetch(f"{site.mirror.url}/v2/", host | basic("alice", PASSWORD))
     refused = fetch(f"{site.mirror.url}/v2/{TEAM}/manifests/1", host | basic("mallory", PASSWORD))
+    odd = fetch(f"{site.mirror.url}/v2/a%22,realm=%22x/manifests/1", host)
 
-    assert (ping.status, ping.headers["WWW-Authenticate"]) == (401, realm)
+    for answer in (ping, odd):
+        assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, realm)
     scope = f'{realm},scope="repository:{TEAM}:pull"'
     assert (asked.status, asked.headers["WWW-Authenticate"]) == (401, scope)
     assert (public.status, known.status, refused.status) == (200, 200, 404)
