@@ -84,9 +84,7 @@ def write_durably(path: Path, content: bytes, *, is_secret: bool = False) -> Non
     writer = f"{os.getpid()}-{threading.get_native_id()}"
     temporary = path.with_name(f".new-{writer}-{path.name[:200]}")
     try:
-        with open_new(temporary) as file:
-            if is_secret:
-                os.fchmod(file.fileno(), 0o600)  # before it has content
+        with open_new(temporary, 0o600 if is_secret else 0o666) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -97,16 +95,18 @@ def write_durably(path: Path, content: bytes, *, is_secret: bool = False) -> Non
     sync_folder(path.parent)
 
 
-def open_new(path: Path) -> BinaryIO:
+def open_new(path: Path, mode: int = 0o666) -> BinaryIO:
     """Make a file and open it for writing; a file or link of that name is deleted first.
 
-    A link is not followed: whoever made it would choose the file that is overwritten.
+    A link is not followed: whoever made it would choose the file that is overwritten. The file has
+    its `mode`, less the umask, from the beginning: who has opened it can read what comes later.
 
     Raises:
         OSError: the disk refused.
     """
     path.unlink(missing_ok=True)
-    return path.open("xb")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, mode), "wb")
 
 
 def make_folder(path: Path) -> None:
