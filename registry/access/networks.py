@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 Network = IPv4Network | IPv6Network
 REMEMBERED = 4096  # addresses
+_MAPPED_BITS = 96  # of the prefix of IPv4 addresses in IPv6 (RFC 4291 section 2.5.5.2)
 
 
 class Networks:
@@ -17,7 +18,9 @@ class Networks:
         Raises:
             ValueError: one of them is no network.
         """
-        self._groups = {name: tuple(map(ip_network, each)) for name, each in (groups or {}).items()}
+        self._groups = {
+            name: tuple(map(parse_network, each)) for name, each in (groups or {}).items()
+        }
         self._find = lru_cache(REMEMBERED)(self._look_up)
 
     def find_groups(self, address: str | None) -> frozenset[str]:
@@ -33,6 +36,20 @@ class Networks:
         return frozenset(
             name for name, networks in self._groups.items() if any(found in net for net in networks)
         )
+
+
+def parse_network(text: str) -> Network:
+    """Return the network in a text; IPv4 that is written as IPv6 is IPv4, as in `parse_address`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = ip_network(text)
+    if isinstance(found, IPv6Network) and found.prefixlen >= _MAPPED_BITS:
+        mapped = found.network_address.ipv4_mapped
+        if mapped is not None:
+            return IPv4Network((mapped, found.prefixlen - _MAPPED_BITS))
+    return found
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:

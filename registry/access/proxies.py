@@ -3,9 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
 
-from registry.access.networks import Network, parse_address
+from registry.access.networks import Network, parse_address, parse_network
 
 MOST = 32  # proxies of a request that are looked at
 LONGEST = 2048  # characters of a header that are looked at
@@ -90,7 +89,7 @@ class TrustedProxies:
         Raises:
             ValueError: one of them is no network.
         """
-        self._networks: tuple[Network, ...] = tuple(map(ip_network, networks))
+        self._networks: tuple[Network, ...] = tuple(map(parse_network, networks))
 
     def __bool__(self) -> bool:
         return bool(self._networks)
