@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from registry.access import recorded_pulls
 from registry.access.recorded_pulls import (
     BREAK,
     FAILED,
@@ -166,3 +167,21 @@ def test_no_more_is_read_than_is_needed() -> None:
     assert [each.client for each in found.pulls] == ["10.2.0.0", "10.2.0.199", "10.2.0.198"]
     assert len(read) < LONGEST + 2 * BREAK
     assert found.has_more
+
+
+def test_many_pulls_at_once_are_no_more_work_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a busy second, each pull that is shown is looked at once, and not for each older record."""
+    looks = 0
+
+    def count(record: AccessRecord, pull: RecordedPull) -> bool:
+        nonlocal looks
+        looks += 1
+        return belongs(record, pull)
+
+    belongs = recorded_pulls._belongs
+    monkeypatch.setattr(recorded_pulls, "_belongs", count)
+    many = [at(100, client=str(number)) for number in range(1000)]
+
+    assert len(gather(*many, *many, limit=100)) == 100
+
+    assert looks < 3 * len(many)
