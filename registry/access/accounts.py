@@ -61,6 +61,12 @@ class Accounts:
 
     users: Mapping[str, User] = field(default_factory=dict)
     tokens: Mapping[str, Token] = field(default_factory=dict)
+    _named: Mapping[str, Token] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the tokens by name: each request looks for one."""
+        named = {token.name: token for token in self.tokens.values()}
+        object.__setattr__(self, "_named", named)
 
     def find_token(self, text: str, now: float) -> Token | None:
         """Return the token that this is; None if it is no token, is unknown, or has expired."""
@@ -87,16 +93,13 @@ class Accounts:
         Raises:
             AccountUnknown: there is no such token.
         """
-        for token in self.tokens.values():
-            if token.name == name:
-                return token
-        names = sorted(token.name for token in self.tokens.values())
-        raise AccountUnknown("token", name, names)
+        if name not in self._named:
+            raise AccountUnknown("token", name, sorted(self._named))
+        return self._named[name]
 
     def find_by_name(self, name: str) -> User | Token | None:
         """Return the user or token of this name."""
-        found = self.users.get(name)
-        return found or next((each for each in self.tokens.values() if each.name == name), None)
+        return self.users.get(name) or self._named.get(name)
 
     def add_user(self, user: User) -> "Accounts":
         """Return the accounts with another user.
@@ -151,7 +154,7 @@ class Accounts:
         check_name(name)
         if name in self.users:
             raise AccountExists("user", name)
-        if any(token.name == name for token in self.tokens.values()):
+        if name in self._named:
             raise AccountExists("token", name)
 
 

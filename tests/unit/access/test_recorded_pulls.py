@@ -170,7 +170,7 @@ def test_no_more_is_read_than_is_needed() -> None:
 
 
 def test_many_pulls_at_once_are_no_more_work_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a busy second, each pull that is shown is looked at once, and not for each older record."""
+    """A pull that is shown is looked at once a second, and not for each older record."""
     looks = 0
 
     def count(record: AccessRecord, pull: RecordedPull) -> bool:
