@@ -1,11 +1,13 @@
 """The files of access records: all workers append to one of them, and old ones are deleted.
 
-Whole lines are appended by one call each, which no other process can interrupt (O_APPEND). A file
-that is full, or begins on an earlier day, is renamed by whoever notices it. The other processes
-notice that before they append the next time; what they append meanwhile is in the renamed file.
+Whole lines are appended by one call each (O_APPEND), under a lock: a process that looks while
+another one writes would take what is there of a line for all of it. A file that is full, or begins
+on an earlier day, is renamed by whoever notices it. The other processes notice that before they
+append the next time; what they append meanwhile is in the renamed file.
 """
 
 import asyncio
+import fcntl
 import os
 import re
 import time
@@ -77,11 +79,11 @@ class RecordFiles:
         content = memoryview(b"".join(lines))
         written = 0
         try:
-            descriptor = self._find_file()
-            if self._is_torn(descriptor):
-                os.write(descriptor, b"\n")
-            while written < len(content):
-                written += os.write(descriptor, content[written:])
+            with _locked(self._find_file()) as descriptor:
+                if self._is_torn(descriptor):
+                    os.write(descriptor, b"\n")
+                while written < len(content):
+                    written += os.write(descriptor, content[written:])
         except OSError as error:
             whole = bytes(content[:written]).count(b"\n")
             return Appended(whole, error.strerror or str(error))
@@ -184,6 +186,20 @@ class RecordFiles:
             self._log.warning(
                 "access records deleted early", file=each.path.name, limit=self._limit
             )
+
+
+@contextmanager
+def _locked(descriptor: int) -> Iterator[int]:
+    """Keep other processes from writing a file meanwhile.
+
+    Raises:
+        OSError: the file system has no locks.
+    """
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield descriptor
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 async def keep_tidy(files: RecordFiles, pause: float = HOUR) -> None:

@@ -1,5 +1,6 @@
 """Laws of the files of records: several processes write them, and each line is whole."""
 
+import fcntl
 import os
 import resource
 import stat
@@ -171,6 +172,30 @@ def test_writers_lose_nothing_while_files_are_renamed(tmp_path: Path) -> None:
     assert len(paths) > 10
     expected = [f"{mark}-{number}" for mark in "ab" for number in range(200)]
     assert sorted(found) == sorted(expected * 2)
+
+
+def test_a_line_that_is_being_written_is_not_torn(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever appends waits for the end of it, and adds no end of its own."""
+    first = site.write()
+    current = site.folder / CURRENT
+    other = os.open(current, os.O_WRONLY | os.O_APPEND)
+    os.write(other, first[:20])
+
+    def wait(descriptor: int, operation: int) -> None:
+        """Stand for the other process, which ends its call before the lock is free."""
+        if operation == fcntl.LOCK_EX:
+            os.write(other, first[20:])
+            os.close(other)
+        flock(descriptor, operation)
+
+    flock = fcntl.flock
+    monkeypatch.setattr("registry.access.record_files.fcntl.flock", wait)
+
+    second = site.write(mark="2")
+
+    assert first * 2 + second == current.read_bytes()
 
 
 def test_a_full_disk_tears_no_further_line(site: Site) -> None:
