@@ -34,9 +34,12 @@ async def answer_blob(
         await blobs.stat(repository, digest, notes.client)
         return web.Response(status=304, headers=_headers(digest, blobs.stored))
     if request.method == "HEAD":
+        # First, as it raises if the repository does not have it: otherwise the time would tell
+        # whether it is stored for another one.
+        size = await blobs.stat(repository, digest, notes.client)
         origin = blobs.stored if await blobs.is_here(repository, digest) else CacheStatus.MISS
         response = web.StreamResponse(headers=_headers(digest, origin))
-        response.content_length = await blobs.stat(repository, digest, notes.client)
+        response.content_length = size
         return response
     with closing(await blobs.get(repository, digest, notes.client)) as blob:
         response = web.StreamResponse(headers=_headers(digest, blob.origin))
