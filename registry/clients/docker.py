@@ -17,16 +17,16 @@ def plan_docker(mirror: Mirror, scope: Scope, read: Reader) -> ClientPlan:
     if mirror.is_plain and not mirror.is_local:
         edits.append(AddItem(("insecure-registries",), mirror.host))
     places = (folder / "certs.d" / name / "ca.crt" for name in (mirror.host, "docker.io"))
-    systemctl = (
-        "systemctl reload docker" if scope.home is None else "systemctl --user reload docker"
-    )
+    systemctl = "systemctl" if scope.home is None else "systemctl --user"
     return ClientPlan(
         files=(
             # With the containerd store, dockerd looks for it in the folder of Docker Hub.
             *install_ca(mirror, *places),
             FileEdits(folder / "daemon.json", "json", tuple(edits), bool(mirror.token)),
         ),
-        restart=(systemctl,),
+        restart=(f"{systemctl} reload docker",),
+        # At a reload, dockerd keeps the values of settings that are not in the file any more.
+        restart_undone=(f"{systemctl} restart docker",),
         checks=(_CHECK, "docker pull busybox"),
         notes=tuple(_list_notes(mirror)),
     )

@@ -84,7 +84,7 @@ class Installation:
             folders += self._files.make_folder(self._files.follow(path).parent)
         for change in changes:
             files[change.path] = self._prepare(change, files.get(change.path))
-        restarts = {**record.restarts, client: plan.restart}
+        restarts = {**record.restarts, client: plan.restart_undone or plan.restart}
         # Before the files, so that what a crash leaves can be undone.
         self._save(Record(files, restarts, tuple(folders)))
         for change in changes:

@@ -145,7 +145,8 @@ def _check(form: _Format, text: str, wanted: Document, edit: Edit) -> str:
     try:
         found = form.parse(text)
         is_ordered = isinstance(edit, SetValue) and edit.is_first
-        siblings = [tuple(find(each, place[:-2])) for each in (found, wanted) if is_ordered]
+        tables = [find(each, place[:-2]) or {} for each in (found, wanted) if is_ordered]
+        siblings = [tuple(table) for table in tables]
         if found == wanted and len({*siblings}) < 2:
             return text
     except Refusal:

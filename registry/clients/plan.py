@@ -36,13 +36,15 @@ class ClientPlan:
     """What has to be done for a client.
 
     `restart` are the commands after which it uses the files; if it reads them at each pull, there
-    are none. `steps` are commands that set up what no file can. `checks` are commands that show
-    whether it works, and `notes` are sentences that its user should know.
+    are none. `restart_undone` are those after an undoing, if they are others. `steps` are commands
+    that set up what no file can. `checks` are commands that show whether it works, and `notes` are
+    sentences that its user should know.
     """
 
     files: tuple[FileEdits, ...] = ()
     steps: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
+    restart_undone: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -29,7 +29,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All files that were written, in this order, and the commands after which clients read them.
+    """All files that were written, in this order, and what restarts clients after an undoing.
 
     `folders` were made for the files, and for the record itself.
     """

@@ -51,7 +51,7 @@ def test_it_writes_once_and_undoes(tmp_path: Path) -> None:
     assert states == [[("/etc/docker/daemon.json", "new")], []]
     assert [each["state"] for each in shown["files"]] == ["unchanged"]
     assert [each["state"] for each in undone["files"]] == ["deleted"]
-    assert undone["restart"] == ["systemctl reload docker"]
+    assert undone["restart"] == ["systemctl restart docker"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -116,11 +116,11 @@ def test_a_command_of_ours_is_run_only_with_restart(tmp_path: Path) -> None:
     assert run_command(*words, "--write", environment=environment).returncode == 0
     assert not called.exists()
     assert run_command(*words, "--undo", "--restart", environment=environment).returncode == 0
-    assert called.read_text() == "--user reload docker\n"
+    assert called.read_text() == "--user restart docker\n"
     for _ in range(2):
         done = run_command(*words, "--write", "--restart", environment=environment)
         assert done.returncode == 0, done.stderr
-    assert called.read_text() == "--user reload docker\n" * 2
+    assert called.read_text() == "--user restart docker\n--user reload docker\n"
 
 
 def test_a_restart_that_fails_is_said(tmp_path: Path) -> None:

@@ -63,8 +63,9 @@ class Stage:
 def make_stage(root: Path, client: str, case: str) -> Stage:
     path, folder = FILES[client]
     golden = GOLDEN / folder
-    name = {"empty": "absent", "ours": "absent", "comments": "comments"}.get(case, "foreign")
-    after = (golden / f"{'absent' if case == 'absent' else name}.after").read_bytes()
+    names = {"empty": "absent", "ours": "absent", "comments": "comments", "inline": "inline"}
+    name = names.get(case, "absent" if case == "absent" else "foreign")
+    after = (golden / f"{name}.after").read_bytes()
     before = (golden / f"{name}.before").read_bytes() if name != "absent" else b""
     if case == "ours":
         before = after
@@ -90,6 +91,7 @@ EVERY = [
     for case in CASES
     if (client, case) != ("docker", "comments")  # JSON has none: see below
 ]
+EVERY.append(("docker", "inline"))
 
 
 @pytest.mark.parametrize(("client", "case"), EVERY)
