@@ -24,9 +24,9 @@ def point_clients(stage: Stage) -> None:
         (f"setup podman {_MIRROR} --registries docker.io", False),
         (f"setup podman {_MIRROR} --registries docker.io --write", False),
         (f"setup kind {_MIRROR}", False),
-        ("setup kind --root /srv/machine", True),
+        ("setup kind --mirror http://127.0.0.1:5000", True),
         ("setup docker --mirror 10.0.0.5:5000", True),
-        ("setup docker --ca /srv/none.crt", True),
+        ("setup docker --mirror https://10.0.0.5:5000 --ca /srv/none.crt", True),
     ):
         stage.run(command, again=again)
     daemon.write_text('{\n  "log-driver": "journald", // of the site\n}\n')

@@ -85,7 +85,7 @@ def _draw_steps(report: ClientSetup) -> Iterator[str]:
     )
     if report.notes:
         yield ""
-    yield from report.notes
+    yield from (f"- {note}" for note in report.notes)
 
 
 def _draw_commands(title: str, commands: tuple[str, ...]) -> Iterator[str]:
