@@ -143,6 +143,10 @@ def _draw_server(report: ServerCertificate) -> Iterator[str | Table]:
     table.add_row("containerd", f'[host."https://{address}"] of hosts.toml: ca = "/.../ca.crt"')
     table.add_row("buildkit", f'[registry."{address}"] of buildkitd.toml: ca = ["/.../ca.crt"]')
     yield table
+    yield ""
+    yield "Or let this command do it on a client, such as docker:"
+    ca = report.authority.name
+    yield Verbatim(f"  entrepot setup docker --mirror https://{address} --ca {ca} --write")
 
 
 def _choose_name(hosts: Sequence[str]) -> str:

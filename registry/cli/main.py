@@ -27,15 +27,17 @@ _GROUPS = MappingProxyType(
         "upstreams": ("registry.cli.upstreams.commands", "build_upstreams_app"),
     }
 )
+_COMMANDS = MappingProxyType({"setup": ("registry.cli.setup.command", "set_up_client")})
 
 
 class _Entrepot(Group):
-    """The command; it imports a group of sub-commands only when the group is used."""
+    """The command; it imports other commands, and groups of them, only when they are used."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command or a group by its name."""
-        if cmd_name in _GROUPS and cmd_name not in self.commands:
-            self.commands[cmd_name] = _make_group(cmd_name)
+        if cmd_name in (*_COMMANDS, *_GROUPS) and cmd_name not in self.commands:
+            make = _make_command if cmd_name in _COMMANDS else _make_group
+            self.commands[cmd_name] = make(cmd_name)
         return super().get_command(ctx, cmd_name)
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
@@ -50,7 +52,21 @@ class _Entrepot(Group):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands and groups."""
-        return [*dict.fromkeys((*super().list_commands(ctx), *_GROUPS))]
+        return [*dict.fromkeys((*super().list_commands(ctx), *_COMMANDS, *_GROUPS))]
+
+
+def _make_command(name: str) -> Any:
+    module, function = _COMMANDS[name]
+    app = _make_app()
+    app.command(name)(getattr(import_module(module), function))
+    app.callback()(_do_nothing)  # with a single command, an app would be that command itself
+    apply_help_style(app)
+    made: Any = typer.main.get_command(app)
+    return made.commands[name]
+
+
+def _do_nothing() -> None:
+    """Nothing is common to the commands of the app."""
 
 
 def _make_group(name: str) -> Any:

@@ -12,6 +12,8 @@
     │   ├── KeyInvalid            file that is not a key for signing bundles
     │   ├── HostInvalid           text that is neither the name of a host nor an address
     │   ├── AuthorityInvalid      file with which no certificate can be signed
+    │   ├── MirrorAddressInvalid  what is said of a mirror that clients shall use, and is not usable
+    │   ├── ClientFileInvalid     configuration of a client that is not changed, as it is unusual
     │   ├── VolumeTooSmall        size that is too small for the volumes of a bundle
     │   ├── PlatformInvalid       text that is not os/architecture[/variant]
     │   ├── ClientInvalid         text that is not an address, a network or a glob of addresses
@@ -106,6 +108,7 @@ from registry.errors.content import NotRolledBack as NotRolledBack
 from registry.errors.content import TooManyDownloads as TooManyDownloads
 from registry.errors.content import TooManyUnknown as TooManyUnknown
 from registry.errors.input import AuthorityInvalid as AuthorityInvalid
+from registry.errors.input import ClientFileInvalid as ClientFileInvalid
 from registry.errors.input import ClientInvalid as ClientInvalid
 from registry.errors.input import DigestInvalid as DigestInvalid
 from registry.errors.input import FileUnreadable as FileUnreadable
@@ -113,6 +116,7 @@ from registry.errors.input import HostInvalid as HostInvalid
 from registry.errors.input import InvalidInput as InvalidInput
 from registry.errors.input import KeyInvalid as KeyInvalid
 from registry.errors.input import ListInvalid as ListInvalid
+from registry.errors.input import MirrorAddressInvalid as MirrorAddressInvalid
 from registry.errors.input import MirrorNamed as MirrorNamed
 from registry.errors.input import NameInvalid as NameInvalid
 from registry.errors.input import NameIsURL as NameIsURL

@@ -105,6 +105,23 @@ class AuthorityInvalid(InvalidInput):
         super().__init__(f"{path}: cannot sign certificates ({why}); {cure}")
 
 
+class MirrorAddressInvalid(InvalidInput):
+    """What is said of a mirror that clients shall use: `what` is the URL, or the option."""
+
+    def __init__(self, what: str, why: str, cure: str) -> None:
+        self.what, self.why, self.cure = what, why, cure
+        super().__init__(f"{what[:300]}: {why}; {cure}")
+
+
+class ClientFileInvalid(InvalidInput):
+    """A file `path` of a client that is not changed; `line` is where the reason is (0: nowhere)."""
+
+    def __init__(self, path: str, line: int, why: str, cure: str) -> None:
+        self.path, self.line, self.why, self.cure = path, line, why, cure
+        where = f"{path}:{line}" if line else path
+        super().__init__(f"{where}: {why}; {cure}")
+
+
 class VolumeTooSmall(InvalidInput):
     """A volume size of `limit` bytes that is too small for the files that every volume contains."""
 

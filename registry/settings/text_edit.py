@@ -6,33 +6,22 @@ changed so is refused.
 
 import copy
 import json
-import re
-import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from registry.settings.toml_statements import (
+    BY_HAND,
+    Statement,
+    end_line,
+    find_value,
+    is_whole,
+    list_statements,
+    parse_document,
+)
 from registry.settings.values import Refusal, format_key
 
 Value = str | Sequence[str]
-
-_BY_HAND = "change it by hand"
-_LINES = re.compile(r"[^\n]*\n|[^\n]+")  # as TOML counts them: no other sign ends a line
-
-
-@dataclass(frozen=True, slots=True)
-class _Statement:
-    """A part of the text: a table's head, a setting with its value, or a line with neither.
-
-    `place` is the whole name of the table or the setting; empty for other lines. `table` is the
-    table that the statement is in, or that it begins.
-    """
-
-    start: int
-    stop: int
-    place: tuple[str, ...] = ()
-    table: tuple[str, ...] = ()
-    is_head: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +57,11 @@ def set_values(text: str, table: Sequence[str], changes: Sequence[Change]) -> st
 
 
 def _set_one(text: str, table: Sequence[str], change: Change, above: str) -> str:
-    place, former = (*table, change.key), _parse(text)
+    place, former = (*table, change.key), parse_document(text)
     wanted = _set(former, place, change.value)
     if former == wanted:
         return text
-    statements = list(_list_statements(text))
+    statements = list(list_statements(text))
     end = "\r\n" if "\r\n" in text else "\n"
     found = [each for each in statements if each.place == place and not each.is_head]
     heads = [each for each in statements if each.place == tuple(table) and each.is_head]
@@ -81,12 +70,12 @@ def _set_one(text: str, table: Sequence[str], change: Change, above: str) -> str
         changed = _replace(text, found[0], _format(change.value).replace("\n", end))
     elif heads:
         at = _find_gap(text, statements, heads[0], change.key, above)
-        changed = f"{_end_line(text[:at], end)}{lines}{text[at:]}"
+        changed = f"{end_line(text[:at], end)}{lines}{text[at:]}"
     else:
         blank = end if text.strip() else ""
-        changed = f"{_end_line(text, end)}{blank}[{format_key(table)}]{end}{lines}"
-    if not _is_whole(changed) or _parse(changed) != wanted:
-        raise Refusal(f"{format_key(place)} is written in an unusual way", _BY_HAND)
+        changed = f"{end_line(text, end)}{blank}[{format_key(table)}]{end}{lines}"
+    if not is_whole(changed) or parse_document(changed) != wanted:
+        raise Refusal(f"{format_key(place)} is written in an unusual way", BY_HAND)
     return changed
 
 
@@ -99,13 +88,6 @@ def _format(value: Value) -> str:
     return "\n".join(["[", *(f"  {_format(each)}," for each in value), "]"])
 
 
-def _parse(text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Refusal(f"not TOML: {error}", _BY_HAND) from error
-
-
 def _set(document: dict[str, Any], place: Sequence[str], value: Value) -> dict[str, Any]:
     """Return a copy of the document with the setting."""
     changed = copy.deepcopy(document)
@@ -113,88 +95,17 @@ def _set(document: dict[str, Any], place: Sequence[str], value: Value) -> dict[s
     for part in place[:-1]:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise Refusal(f"{format_key(place[:-1])} is no table", _BY_HAND)
+            raise Refusal(f"{format_key(place[:-1])} is no table", BY_HAND)
     table[place[-1]] = value if isinstance(value, str) else list(value)
     return changed
 
 
-def _list_statements(text: str) -> Iterator[_Statement]:
-    """Yield the statements of a valid document in order.
-
-    The value of a setting ends with the first line after which the setting is a valid document.
-    """
-    lines = [(found.start(), found.end()) for found in _LINES.finditer(text)]
-    table: tuple[str, ...] = ()
-    at = 0
-    while at < len(lines):
-        start, stop = lines[at]
-        line = text[start:stop].strip()
-        at += 1
-        if not line or line.startswith("#"):
-            yield _Statement(start, stop, table=table)
-            continue
-        is_head = line.startswith("[")
-        while (key := _read_key(text[start:stop])) is None:
-            if at == len(lines):
-                raise Refusal("the end of a value is not found", _BY_HAND)
-            stop = lines[at][1]
-            at += 1
-        table = key if is_head else table
-        yield _Statement(start, stop, key if is_head else (*table, *key), table, is_head)
-
-
-def _read_key(statement: str) -> tuple[str, ...] | None:
-    """Return the parts of the only key in a statement; None if it is not a whole statement."""
-    try:
-        value: Any = tomllib.loads(statement)
-    except ValueError:
-        return None
-    equals = statement.find("=")
-    parts: list[str] = []
-    while isinstance(value, dict) and len(value) == 1:
-        (name,) = value
-        parts.append(name)
-        value = value[name]
-        # An inline table is a value, and its keys are no part of the name.
-        if not statement.lstrip().startswith("[") and _is_name(statement, equals, parts):
-            break
-    return tuple(parts)
-
-
-def _is_name(statement: str, equals: int, parts: Sequence[str]) -> bool:
-    """Whether the text before an equals sign is the name with these parts."""
-    while equals >= 0:
-        try:
-            named: Any = tomllib.loads(f"{statement[:equals]}= 0")
-        except ValueError:  # the sign is within a quoted name
-            equals = statement.find("=", equals + 1)
-            continue
-        for part in parts:
-            named = named.get(part) if isinstance(named, dict) else None
-        return bool(named == 0)
-    return False
-
-
-def _replace(text: str, statement: _Statement, written: str) -> str:
+def _replace(text: str, statement: Statement, written: str) -> str:
     """Return the text with another value in a statement; a comment behind the value stays."""
-    old = text[statement.start : statement.stop]
-    equals = old.find("=")
-    while not _is_whole(f"{old[:equals]}= 0"):
-        equals = old.find("=", equals + 1)
-    begin = equals + 1 + len(old[equals + 1 :]) - len(old[equals + 1 :].lstrip(" \t"))
-    ends = (at for at in range(begin + 1, len(old) + 1) if _is_whole(old[:at]))
-    stop = next(at for at in ends if tomllib.loads(old[:at]) == tomllib.loads(old))
-    if _has_comment(old[begin:stop]):
-        raise Refusal("the list has comments, which would be lost", _BY_HAND)
-    return f"{text[: statement.start]}{old[:begin]}{written}{old[stop:]}{text[statement.stop :]}"
-
-
-def _is_whole(statement: str) -> bool:
-    try:
-        tomllib.loads(statement)
-    except ValueError:
-        return False
-    return True
+    begin, stop = find_value(text, statement)
+    if _has_comment(text[begin:stop]):
+        raise Refusal("the list has comments, which would be lost", BY_HAND)
+    return f"{text[:begin]}{written}{text[stop:]}"
 
 
 def _has_comment(value: str) -> bool:
@@ -206,7 +117,7 @@ def _has_comment(value: str) -> bool:
 
 
 def _find_gap(
-    text: str, statements: Sequence[_Statement], head: _Statement, key: str, above: str
+    text: str, statements: Sequence[Statement], head: Statement, key: str, above: str
 ) -> int:
     """Return where a new setting goes: below its commented-out default, else below `above`.
 
@@ -216,7 +127,3 @@ def _find_gap(
     before = [each.stop for each in inside if each.place == (*head.place, above)]
     shown = [each.stop for each in inside if text[each.start : each.stop].startswith(f"# {key} = ")]
     return [head.stop, *before, *shown][-1]
-
-
-def _end_line(text: str, end: str) -> str:
-    return text if not text or text.endswith("\n") else text + end

@@ -20,6 +20,7 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "catalog": "logs tasks oci errors",
         "upstream": "settings logs oci errors",
         "image_lists": "oci errors",
+        "clients": "settings oci errors",
         "access": "store logs tasks oci errors",
         "content": "store catalog settings metrics logs tasks oci errors",
         "bundle": "content store settings logs tasks oci errors",
@@ -31,8 +32,8 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "wiring": "access mirror bundle content upstream store catalog settings metrics tasks"
         " errors",
         "server": "wiring console api bundle store settings metrics logs tasks errors",
-        "cli": "server wiring access reports bundle image_lists mirror content settings logs oci"
-        " errors",
+        "cli": "server wiring access clients reports bundle image_lists mirror content settings"
+        " logs oci errors",
         "__main__": "cli",
     }
 )
@@ -56,7 +57,7 @@ HOMES: Mapping[str, str] = MappingProxyType(
         "sqlite3": "catalog",
         "structlog": "logs",
         "typer": "cli",
-        "yaml": "image_lists",
+        "yaml": "clients image_lists",
         "yarl": "upstream",
     }
 )

@@ -2,8 +2,8 @@
 
 from tests.architecture.source import find_imports, read_sources
 
-MAX_ROOMS = 22  # files and folders directly below `registry/`, and `registry` itself
-MAX_ARROWS = 88  # pairs of rooms of which one imports the other
+MAX_ROOMS = 23  # files and folders directly below `registry/`, and `registry` itself
+MAX_ARROWS = 92  # pairs of rooms of which one imports the other
 
 
 def room_of(module: str) -> str:

@@ -36,15 +36,6 @@ disabled_plugins = [
 [plugins."io.containerd.internal.v1.opt"]
   path = "{folder}/opt"
 """
-# As in README.md.
-BUILDKIT = """
-[registry."docker.io"]
-  mirrors = ["{mirror}"]
-[registry."ghcr.io"]
-  mirrors = ["{mirror}"]
-[registry."{mirror}"]
-  http = true
-"""
 NAMESPACES = ("--containerd-namespace=dockerd", "--containerd-plugins-namespace=dockerd-plugins")
 
 
@@ -73,10 +64,22 @@ def run_with_certificates(folder: Path) -> Iterator[list[str]]:
     link = layer / "docker" / "certs.d"
     link.parent.mkdir(parents=True)
     link.symlink_to(folder)
+    with run_with_etc(layer) as under:
+        yield under
+
+
+@contextmanager
+def run_with_etc(layer: Path) -> Iterator[list[str]]:
+    """Yield what to write before a command that shall find the files of `layer` in `/etc` too.
+
+    The mount is seen by that command alone.
+    """
+    mark = layer / f"mark-{layer.name}"
+    mark.touch()
     mount = f"mount -t overlay overlay -o lowerdir={layer}:/etc /etc && exec sleep infinity"
-    log = folder.with_name(f"{folder.name}-log")
+    log = layer.with_name(f"{layer.name}-log")
     with Daemon(["unshare", "--mount", "sh", "-c", mount], log) as holder:
-        holder.start(lambda: Path(f"/proc/{holder.pid}/root/etc/docker/certs.d").is_symlink())
+        holder.start(lambda: Path(f"/proc/{holder.pid}/root/etc/{mark.name}").exists())
         yield ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "--"]
 
 
@@ -128,15 +131,14 @@ def run_recent(
 
 @contextmanager
 def run_buildkitd(
-    folder: Path, containerd: Path, mirror: str, programs: tuple[str, str]
+    folder: Path, containerd: Path, configuration: Path, programs: tuple[str, str]
 ) -> Iterator[Path]:
     """Start a BuildKit that builds with this containerd, and yield its socket.
 
-    `programs` are buildkitd and buildctl.
+    `configuration` is its file, and `programs` are buildkitd and buildctl.
     """
     folder.mkdir()
-    socket, configuration = folder / "b.sock", folder / "buildkitd.toml"
-    configuration.write_text(BUILDKIT.format(mirror=mirror))
+    socket = folder / "b.sock"
     environment = isolate(folder)
     address = f"unix://{socket}"
     places = (f"--addr={address}", f"--root={folder}/root", f"--config={configuration}")
@@ -157,11 +159,16 @@ def _run_dockerd(
     under: Sequence[str] = (),
 ) -> Iterator[Path]:
     folder.mkdir()
-    socket = folder / "d.sock"
     configuration = folder / "daemon.json"
-    environment = isolate(folder)
-    places = {
-        "hosts": [f"unix://{socket}"],
+    configuration.write_text(json.dumps({**place_dockerd(folder, containerd), **settings}))
+    with start_dockerd(folder, configuration, engine, under) as (socket, _):
+        yield socket
+
+
+def place_dockerd(folder: Path, containerd: Path) -> dict[str, Any]:
+    """Return the settings of a dockerd that keeps everything in a folder."""
+    return {
+        "hosts": [f"unix://{folder}/d.sock"],
         "data-root": f"{folder}/data",
         "exec-root": f"{folder}/exec",
         "pidfile": f"{folder}/pid",
@@ -172,12 +179,19 @@ def _run_dockerd(
         "ip-masq": False,
         "userland-proxy": False,
     }
-    configuration.write_text(json.dumps({**places, **settings}))
+
+
+@contextmanager
+def start_dockerd(
+    folder: Path, configuration: Path, engine: Engine = DEBIAN, under: Sequence[str] = ()
+) -> Iterator[tuple[Path, int]]:
+    """Start a dockerd with the settings of `place_dockerd`; yield its socket and process."""
+    socket, environment = folder / "d.sock", isolate(folder)
     command = [*under, engine.dockerd, "--config-file", str(configuration), *NAMESPACES]
     with Daemon(command, folder / "log", environment) as daemon:
         docker = [engine.docker, "--host", f"unix://{socket}", "version"]
         daemon.start(lambda: socket.exists() and _succeeds(docker, environment))
-        yield socket
+        yield socket, daemon.pid
 
 
 def _succeeds(command: list[str], environment: Mapping[str, str]) -> bool:

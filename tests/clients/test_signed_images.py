@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import engines, programs, signed_site
+from tests.clients import engines, pointed, programs, signed_site
 from tests.clients.conftest import build, make_home, require
 from tests.clients.engines import Engine
 from tests.clients.images import Image, here
@@ -97,8 +97,9 @@ def buildkit(
         place.mkdir()
         containerd = stack.enter_context(engines.run_containerd(place / "c", engine))
         built = (build("buildkitd"), build("buildctl"))
+        configuration = pointed.write("buildkit", place / "root", signed.mirror.url)
         socket = stack.enter_context(
-            engines.run_buildkitd(place / "b", containerd, signed.mirror.host, built)
+            engines.run_buildkitd(place / "b", containerd, configuration, built)
         )
         yield BuildKit(built[1], make_home(folder, "buildctl"), socket)
 

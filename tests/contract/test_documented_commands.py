@@ -13,7 +13,7 @@ from registry.cli.main import build_cli
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "docs/airgap.md", "docs/operations.md", "docs/storage.md")
-PAGES += ("docs/bundle-format.md",)
+PAGES += ("docs/bundle-format.md", "docs/clients.md")
 CLI: Any = typer.main.get_command(build_cli())  # of whichever click Typer brings
 CONTEXT: Any = CLI.make_context("entrepot", [])
 

@@ -24,6 +24,7 @@ PATIENCE = 60.0  # seconds
 _CHANGING = (
     (re.compile(r"\b127\.0\.0\.1:(?!500[01]\b)\d{4,5}\b"), "127.0.0.1:PORT"),
     (re.compile(r"\(pid \d+\)"), "(pid PID)"),
+    (re.compile(r"\.entrepot-\d{8}-\d{6}\b"), ".entrepot-TIME"),
 )
 
 

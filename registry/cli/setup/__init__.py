@@ -1,0 +1,1 @@
+"""`entrepot setup`: point a container client at a mirror."""

@@ -1,0 +1,95 @@
+"""How the report of `entrepot setup` is shown to people."""
+
+from collections.abc import Iterator
+from types import MappingProxyType
+
+from registry.cli.printing import Verbatim
+from registry.reports.client_setup import ClientFile, ClientSetup
+
+_STATES = MappingProxyType(
+    {
+        "restored": "restored {path}",
+        "deleted": "deleted {path}, which did not exist before",
+        "changed": "removed from {path} what was written for {client}; its other content stays",
+    }
+)
+
+
+def draw_setup(report: ClientSetup) -> Iterator[str]:
+    """Yield the lines."""
+    match report.action:
+        case "show":
+            yield from _draw_preview(report)
+        case "write":
+            yield from _draw_written(report)
+        case "undo":
+            yield from _draw_undone(report)
+
+
+def _draw_preview(report: ClientSetup) -> Iterator[str]:
+    for file in report.files:
+        yield from _draw_file(file)
+    is_done = bool(report.files) and all(each.state == "unchanged" for each in report.files)
+    if report.files and not is_done:
+        yield "Nothing is written: add --write for that."
+        yield ""
+    yield from _draw_steps(report)
+
+
+def _draw_file(file: ClientFile) -> Iterator[str]:
+    if file.state == "unchanged":
+        yield f"{file.path} has this already."
+        yield ""
+        return
+    yield f"{file.path}{' (new)' if file.state == 'new' else ''}:"
+    yield ""
+    yield Verbatim(file.text.replace("\r\n", "\n").rstrip("\n"))
+    yield ""
+
+
+def _draw_written(report: ClientSetup) -> Iterator[str]:
+    if not report.files:
+        yield "nothing to do: all of it is written already"
+    for file in report.files:
+        kept = f"; the former one is {file.copy}" if file.copy else ""
+        yield f"wrote {file.path}{kept}"
+        if file.is_open:
+            yield f"other users can read the token in it: chmod 600 {file.path}"
+    yield ""
+    yield from _draw_steps(report)
+
+
+def _draw_undone(report: ClientSetup) -> Iterator[str]:
+    if not report.files:
+        yield f"nothing to undo: nothing is written for {report.client}"
+    for file in report.files:
+        yield _STATES[file.state].format(path=file.path, client=report.client)
+    if report.files and report.restart and not report.restarted:
+        yield ""
+        yield from _draw_commands(f"Let {report.client} read it:", report.restart)
+
+
+def _draw_steps(report: ClientSetup) -> Iterator[str]:
+    is_changed = any(each.state != "unchanged" for each in report.files)
+    if report.steps:
+        yield from _draw_commands("Run:", report.steps)
+        yield ""
+    if report.restart and is_changed and not report.restarted:
+        yield from _draw_commands(f"Let {report.client} read it:", report.restart)
+        yield ""
+    elif is_changed and not report.restart and not report.steps:
+        yield "Nothing has to be restarted: the file is read at each pull."
+        yield ""
+    yield from _draw_commands(
+        "Check it (the mirror shows each pull on its terminal):", report.checks
+    )
+    if report.notes:
+        yield ""
+    yield from (f"- {note}" for note in report.notes)
+
+
+def _draw_commands(title: str, commands: tuple[str, ...]) -> Iterator[str]:
+    yield title
+    for command in commands:
+        for line in command.split("\n"):
+            yield Verbatim(line if "\n" in command else f"  {line}")

@@ -1,0 +1,1 @@
+"""How is a client pointed at a mirror? Which file it reads, and what that has to say."""

@@ -1,0 +1,33 @@
+"""What is recorded of `entrepot setup`: each way to be pointed at a mirror, and mistakes."""
+
+from tests.outputs.scenes import Stage
+
+_MIRROR = "--mirror http://10.0.0.5:5000 --root /srv/machine"
+
+
+def point_clients(stage: Stage) -> None:
+    """Show, write and undo what clients need, below a folder."""
+    stage.begin("Pointing clients at the mirror")
+    daemon = stage.folder / "machine" / "etc" / "docker" / "daemon.json"
+    daemon.parent.mkdir(parents=True)
+    daemon.write_text('{\n  "log-driver": "journald"\n}\n')
+    for command, again in (
+        ("setup", True),
+        ("setup dockr", True),
+        (f"setup docker {_MIRROR}", True),
+        (f"setup docker {_MIRROR} --write", False),
+        (f"setup docker {_MIRROR} --write", True),
+        (f"setup docker {_MIRROR}", False),
+        ("setup docker --undo --root /srv/machine", False),
+        ("setup docker --undo --root /srv/machine", True),
+        (f"setup containerd {_MIRROR}", False),
+        (f"setup podman {_MIRROR} --registries docker.io", False),
+        (f"setup podman {_MIRROR} --registries docker.io --write", False),
+        (f"setup kind {_MIRROR}", False),
+        ("setup kind --mirror http://127.0.0.1:5000", True),
+        ("setup docker --mirror 10.0.0.5:5000", True),
+        ("setup docker --mirror https://10.0.0.5:5000 --ca /srv/none.crt", True),
+    ):
+        stage.run(command, again=again)
+    daemon.write_text('{\n  "log-driver": "journald", // of the site\n}\n')
+    stage.run(f"setup docker {_MIRROR} --write")
