@@ -182,11 +182,6 @@ def make_token(
     return token, f"{_SIGN}{key}_{secret}"
 
 
-def has_token(text: str) -> bool:
-    """Whether a text has a token of ours in it, or what could be one."""
-    return _SIGN in text and _TOKEN.search(text) is not None
-
-
 def mask_tokens(text: str) -> str:
     """Return a text with asterisks in place of the secrets of tokens.
 

@@ -100,7 +100,7 @@ class AccessLog:
             "repository": entry.repository,
             "user": entry.user,
             "rule": entry.rule,
-            "ns": mask_tokens(entry.namespace)[:100],
+            "ns": entry.namespace[:100],
             "origin": entry.origin,
             "agent": entry.agent[:100],
             "failure": mask_tokens(entry.failure)[:_MAX_FAILURE],

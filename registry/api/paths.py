@@ -10,8 +10,7 @@ from enum import Enum
 from functools import lru_cache
 from urllib.parse import unquote
 
-from registry.access.accounts import has_token
-from registry.errors import EntrepotError, InvalidInput, NameInvalid, TokenMisplaced
+from registry.errors import EntrepotError, InvalidInput, NameInvalid
 from registry.mirror.routing import RepositoryRequest, UpstreamTable
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, parse_reference
@@ -125,11 +124,8 @@ def parse_path(raw_path: str) -> RequestPath | None:
 
     Raises:
         NameInvalid: it is too long, or contains encoded slashes, `..`, NUL, or other tricks.
-        TokenMisplaced: it has a token that does not stand in front of everything.
     """
     path = _decode(raw_path)
-    if has_token(path):
-        raise TokenMisplaced
     if _UPLOADS.search(path):
         return RequestPath(Endpoint.UPLOAD)
     prefix, found, rest = _split_prefix(path)

@@ -3,7 +3,6 @@
     EntrepotError
     ├── InvalidInput              request or argument that its author has to change
     │   ├── NameInvalid           repository name outside the grammar
-    │   ├── TokenMisplaced        token in the name of a repository
     │   ├── NameIsURL             image that is named by a URL
     │   ├── MirrorNamed           image that is named by the mirror's own address
     │   ├── TagInvalid            tag outside the grammar
@@ -124,7 +123,6 @@ from registry.errors.input import PaginationInvalid as PaginationInvalid
 from registry.errors.input import PlatformInvalid as PlatformInvalid
 from registry.errors.input import RangeUnsatisfiable as RangeUnsatisfiable
 from registry.errors.input import TagInvalid as TagInvalid
-from registry.errors.input import TokenMisplaced as TokenMisplaced
 from registry.errors.input import ValueUnknown as ValueUnknown
 from registry.errors.input import VolumeTooSmall as VolumeTooSmall
 from registry.errors.installation import CatalogLost as CatalogLost

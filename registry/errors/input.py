@@ -17,16 +17,6 @@ class NameInvalid(InvalidInput):
         super().__init__(f"invalid repository name {name[:300]!r}: {rule}{length}")
 
 
-class TokenMisplaced(InvalidInput):
-    """A request with a token in the name of a repository, where it would be sent to an upstream."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "a token does not belong into the name of an image: write it into the address of the"
-            " mirror, as in http://MIRROR/t/TOKEN/, or log in with it as the password"
-        )
-
-
 class NameIsURL(InvalidInput):
     """An image is named by a URL: the name `bare` follows a `scheme` such as `http://`."""
 
