@@ -102,6 +102,19 @@ def test_a_token_is_no_user(site: Site) -> None:
     assert fetch(f"{site.mirror.url}/v2/", basic(site.token, site.token)).status == 200
 
 
+@pytest.mark.parametrize("image", ["t/TOKEN/library/app:1", "ghcr.io/team/app:TOKEN"])
+def test_commands_take_no_token_for_a_name(site: Site, image: str) -> None:
+    """On the command line, and in a list; nobody is asked, and nothing of it is printed."""
+    name = image.replace("TOKEN", site.token)
+
+    for words, listed in (((name,), ""), (("--file", "-"), f"{name}\n")):
+        done = site.mirror.run("images", "warm", *words, stdin=listed)
+        assert done.returncode == 2
+        assert CURE in done.stderr
+        assert site.token not in done.stdout + done.stderr
+    assert [*site.hub.journal] == []
+
+
 def test_a_token_leaves_no_trace(site: Site) -> None:
     """Neither in the log, nor on the disk, nor in what an upstream gets."""
     for place in PLACES.values():
