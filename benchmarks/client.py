@@ -1,9 +1,11 @@
 """Many clients in one cheap process: a plan on standard input, what was seen on standard output.
 
-A plan is one line of JSON: `port`, `retries` (seconds), and `clients`, each a list of requests
+A plan is one line of JSON: `port`, `patience` (seconds), and `clients`, each a list of requests
 `[path, range or "", expected status, expected length or -1]` that are sent one after the other over
-one kept connection. Every client receives into the same reused buffer. Status and length are
-checked always; with `hash` each body is hashed, which costs as much as sending it.
+one kept connection. `headers` are lines that each request has. With `tls`, the connections speak
+TLS: it has the paths of an authority, and of a certificate with its key, which may be empty. Every
+client receives into the same reused buffer. Status and length are checked always; with `hash` each
+body is hashed, which costs as much as sending it.
 
 The process says `ready`, and begins when it reads `go`. Times are `time.monotonic()`.
 """
@@ -13,6 +15,7 @@ import json
 import resource
 import selectors
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Sequence
@@ -30,8 +33,18 @@ ACCEPT = (
 class Client:
     """One connection and what is still to be asked over it."""
 
-    def __init__(self, port: int, requests: Sequence[list[Any]], *, hashes: bool) -> None:
+    def __init__(
+        self,
+        port: int,
+        requests: Sequence[list[Any]],
+        *,
+        hashes: bool,
+        headers: Sequence[str] = (),
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
         self._port = port
+        self._headers = headers
+        self._trust = trust
         self._requests = list(reversed(requests))
         self._hashes = hashes
         self.failures: list[str] = []
@@ -44,9 +57,18 @@ class Client:
     def connect(self) -> None:
         """Begin to connect; the selector says when that is done."""
         self.socket = socket.socket()
+        if self._trust is not None:  # what a handshake takes is not measured
+            self.socket.connect(("127.0.0.1", self._port))
+            self.socket = self._trust.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self.socket.setblocking(False)
-        self.socket.connect_ex(("127.0.0.1", self._port))
+        if self._trust is None:
+            self.socket.connect_ex(("127.0.0.1", self._port))
         self._began = time.monotonic()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether bytes were received that the selector does not know of, as TLS has them."""
+        return isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0
 
     def check_connected(self) -> None:
         """Raise OSError where the connection was refused."""
@@ -65,6 +87,7 @@ class Client:
         path, span, self._status, self._length = self._requests.pop()
         self.path = path
         lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{self._port}", f"Accept: {ACCEPT}"]
+        lines += self._headers
         if span:
             lines.append(f"Range: {span}")
         self.socket.send("\r\n".join([*lines, "", ""]).encode())
@@ -126,8 +149,13 @@ class ManyClients:
     def run(self) -> dict[str, Any]:
         """Pull until everyone has everything, or has failed, or patience is over."""
         began = time.monotonic()
+        tls, headers = self._plan.get("tls"), self._plan.get("headers", ())
+        trust = None if tls is None else make_trust(*tls)
+        hashes = self._plan.get("hash", False)
         for requests in self._plan["clients"]:
-            client = Client(self._plan["port"], requests, hashes=self._plan.get("hash", False))
+            client = Client(
+                self._plan["port"], requests, hashes=hashes, headers=headers, trust=trust
+            )
             self.clients.append(client)
             self._selector.register(client.socket, selectors.EVENT_WRITE, client)
         deadline = began + self._plan["patience"]
@@ -145,15 +173,20 @@ class ManyClients:
                 self._go_on(client)
                 self._selector.modify(client.socket, selectors.EVENT_READ, client)
                 return
-            count = client.socket.recv_into(self._buffer)
-            if not count:
-                raise ConnectionResetError("the connection was closed")
-            if client.take(self._view[:count]):
-                self._go_on(client)
-        except BlockingIOError:
+            self._receive(client)
+            while client.has_more:
+                self._receive(client)
+        except (BlockingIOError, ssl.SSLWantReadError):
             return
         except (OSError, ValueError) as error:
             self._drop(client, str(error))
+
+    def _receive(self, client: Client) -> None:
+        count = client.socket.recv_into(self._buffer)
+        if not count:
+            raise ConnectionResetError("the connection was closed")
+        if client.take(self._view[:count]):
+            self._go_on(client)
 
     def _go_on(self, client: Client) -> None:
         if not client.ask():
@@ -177,6 +210,14 @@ class ManyClients:
             "failed": len(failures),
             "failures": failures[:MAX_ERRORS],
         }
+
+
+def make_trust(authority: str, certificate: str, key: str) -> ssl.SSLContext:
+    """Return the TLS of a client that trusts an authority, and may have a certificate."""
+    trust = ssl.create_default_context(cafile=authority)
+    if certificate:
+        trust.load_cert_chain(certificate, key)
+    return trust
 
 
 def run() -> None:

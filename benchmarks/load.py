@@ -68,13 +68,20 @@ def pull(
     processes: int = 1,
     retries: float = PATIENCE,
     hashes: bool = False,
+    headers: Sequence[str] = (),
+    tls: Sequence[str] | None = None,
 ) -> Seen:
-    """Let all clients start together, spread over some processes, and wait for the last."""
+    """Let all clients start together, spread over some processes, and wait for the last.
+
+    `headers` are lines that each request has; for `tls` see `benchmarks/client.py`.
+    """
     plans = [
         {
             "port": port,
             "patience": retries,
             "hash": hashes,
+            "headers": list(headers),
+            "tls": tls,
             "clients": [[one.encode() for one in each] for each in clients[number::processes]],
         }
         for number in range(processes)
@@ -182,8 +189,12 @@ def find_wrk() -> str:
     return shutil.which("wrk") or ""
 
 
-def run_wrk(place: Place, path: str, *, connections: int, seconds: float) -> WrkResult:
+def run_wrk(
+    place: Place, path: str, *, connections: int, seconds: float, headers: Sequence[str] = ()
+) -> WrkResult:
     """Send the same request over all connections, again as soon as it is answered.
+
+    `headers` are lines that each request has.
 
     Raises:
         LoadFailed: wrk is not here, or an answer was an error.
@@ -193,6 +204,7 @@ def run_wrk(place: Place, path: str, *, connections: int, seconds: float) -> Wrk
     threads = min(2, connections)
     command = [find_wrk(), f"-t{threads}", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
     command += ["--latency", "--timeout", "10s", "-H", f"Accept: {ACCEPT}"]
+    command += [word for line in headers for word in ("-H", line)]
     url = f"http://127.0.0.1:{place.port}{path}"
     done = subprocess.run([*command, url], capture_output=True, text=True, check=True)  # noqa: S603
     return read_wrk(done.stdout)

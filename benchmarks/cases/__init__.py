@@ -17,6 +17,7 @@ from benchmarks.cases.ranges import RANGES
 from benchmarks.cases.slow import SLOW
 from benchmarks.cases.stores import LOOKUP, START
 from benchmarks.cases.tls import TLS, TLS_96, TLS_192
+from benchmarks.cases.users import USERS_CERTIFICATE, USERS_HEADER, USERS_PATH
 from benchmarks.cases.warm import WARM
 
 CASES: tuple[Case, ...] = (
@@ -26,6 +27,9 @@ CASES: tuple[Case, ...] = (
     BUNDLE_16,
     RANGES,
     MANIFESTS,
+    USERS_HEADER,
+    USERS_PATH,
+    USERS_CERTIFICATE,
     COLD,
     COLD_192,
     COLD_96,

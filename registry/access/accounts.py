@@ -7,15 +7,24 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import unquote
 
-from registry.errors import AccountExists, AccountUnknown, InvalidInput
+from registry.errors import AccountExists, AccountUnknown, InvalidInput, TokenMisplaced
+from registry.oci.account_names import check_name
 
-NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
-RESERVED = frozenset({"anonymous"})
 _VERSION = 1
 _SIGN = "ent_"  # every token begins so
 _TOKEN = re.compile(rf"{_SIGN}(?P<id>[a-z2-7]{{8}})_(?P<secret>[a-z2-7]{{32}})")
-_LIKE_TOKEN = re.compile(rf"{_SIGN}[A-Za-z0-9]+_[A-Za-z0-9]{{16,}}")  # also with a typing error
+# Also with a typing error, and in large letters.
+_LIKE_TOKEN = re.compile(rf"{_SIGN}[a-z0-9]+_[a-z0-9]{{16,}}", re.IGNORECASE)
+# What is refused as a name. Images have names too: `agent_frontend_` and the digits of a commit is
+# none of these, because a letter stands before the sign, and what follows has another length.
+_MISPLACED = re.compile(
+    rf"(?<![a-z0-9]){_SIGN}[a-z0-9]{{8}}_[a-z0-9]{{24,}}"
+    rf"|{_SIGN}[a-z2-7]{{8}}_[a-z2-7]{{32}}(?![a-z0-9])",
+    re.IGNORECASE,
+)
+_ROUNDS = 3  # how often a text may be escaped (%65 is e); what is escaped more often is no path
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 base32, in small letters
 _ID_LENGTH, _SECRET_LENGTH = 8, 32  # 40 and 160 bits
 
@@ -158,20 +167,6 @@ class Accounts:
             raise AccountExists("token", name)
 
 
-def check_name(name: str) -> str:
-    """Return the name of a user, token or group, if it can be one.
-
-    Raises:
-        InvalidInput: it cannot.
-    """
-    if NAME.fullmatch(name) is None or name in RESERVED:
-        raise InvalidInput(
-            f"{name[:100]!r} cannot be a name: write small letters and digits, and . _ - between"
-            " them, at most 64 in all"
-        )
-    return name
-
-
 def make_token(
     name: str, groups: Iterable[str], now: float, expires: float = math.inf
 ) -> tuple[Token, str]:
@@ -183,11 +178,33 @@ def make_token(
 
 
 def mask_tokens(text: str) -> str:
-    """Return a text with asterisks in place of the secrets of tokens.
+    """Return a text with asterisks in place of the secrets of tokens, also of escaped ones."""
+    plain = _unescape(text)
+    masked, count = _LIKE_TOKEN.subn(f"{_SIGN}********", plain)
+    if not count:
+        return text
+    return "".join(each if each.isprintable() else "?" for each in masked)
 
-    Who writes a token into the wrong place of a path makes it a part of a repository's name.
+
+def refuse_tokens(text: str) -> None:
+    """Refuse the path, query or name of a request if a token stands in it.
+
+    Whoever writes a token into the wrong place of a URL makes it a part of a name, which would be
+    asked upstream.
+
+    Raises:
+        TokenMisplaced: a token is in it, however it is spelled.
     """
-    return _LIKE_TOKEN.sub(f"{_SIGN}********", text) if _SIGN in text else text
+    if _MISPLACED.search(_unescape(text)):
+        raise TokenMisplaced
+
+
+def _unescape(text: str) -> str:
+    for _ in range(_ROUNDS):
+        if "%" not in text:
+            break
+        text = unquote(text)
+    return text
 
 
 def _hash_secret(secret: str) -> str:

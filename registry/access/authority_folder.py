@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.access.accounts import check_name
 from registry.access.certificates import Authority, SignedPair, parse_host
 from registry.errors import AuthorityInvalid
+from registry.oci.account_names import check_name
 from registry.store.files import make_folder, sync_folder, translate_errors, write_durably
 
 CERTIFICATE, KEY = "ca.crt", "ca.key"

@@ -136,6 +136,16 @@ class Authority:
         return _write(builder.sign(self.key, SHA256()), key)
 
 
+def parse_ends(content: bytes) -> list[float]:
+    """Return when the certificates in a file of PEM end, in their order (epoch seconds).
+
+    Raises:
+        ValueError: there is none, or one cannot be read.
+    """
+    found = x509.load_pem_x509_certificates(content)
+    return [each.not_valid_after_utc.timestamp() for each in found]
+
+
 def parse_host(text: str) -> x509.GeneralName:
     """Read a name or an address of a server, as a certificate names it.
 

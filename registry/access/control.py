@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from registry.access.accounts import Accounts, Token, User
+from registry.access.accounts import Accounts, Token, User, refuse_tokens
 from registry.access.accounts_file import LiveAccounts
 from registry.access.credentials import Bearer, Credentials, Login
 from registry.access.networks import Networks
@@ -86,6 +86,7 @@ class AccessControl:
 
         Raises:
             CredentialsWrong: credentials or a path token that belong to no account.
+            TokenMisplaced: a token is the name of a login, and not its password.
             TooManyLogins: too many passwords are to be checked.
         """
         principal = await self._find(credentials, path_token, surroundings)
@@ -111,6 +112,7 @@ class AccessControl:
         token = accounts.find_token(login.password, self._clock())
         if token is not None:
             return _describe_token(token)
+        refuse_tokens(login.name)
         user = accounts.users.get(login.name)
         stored = "" if user is None else user.password
         check = self._passwords.is_right(login.name, login.password, stored, address)

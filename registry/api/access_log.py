@@ -100,9 +100,9 @@ class AccessLog:
             "repository": entry.repository,
             "user": entry.user,
             "rule": entry.rule,
-            "ns": entry.namespace[:100],
+            "ns": mask_tokens(entry.namespace)[:100],
             "origin": entry.origin,
-            "agent": entry.agent[:100],
+            "agent": mask_tokens(entry.agent)[:100],
             "failure": mask_tokens(entry.failure)[:_MAX_FAILURE],
             "size": entry.size,
         }

@@ -34,6 +34,7 @@ _TABLE = MappingProxyType(
         errors.AccountUnknown: (404, "UNKNOWN"),  # *
         errors.AccountExists: (409, "DENIED"),
         errors.NameInvalid: (400, "NAME_INVALID"),
+        errors.TokenMisplaced: (400, "NAME_INVALID"),
         errors.TagInvalid: (400, "TAG_INVALID"),  # *
         errors.DigestInvalid: (400, "DIGEST_INVALID"),
         errors.PaginationInvalid: (400, "PAGINATION_NUMBER_INVALID"),  # *

@@ -6,7 +6,7 @@ paths, and each further layer would take time for every request (decision record
 
 from aiohttp import web
 
-from registry.access.accounts import mask_tokens
+from registry.access.accounts import mask_tokens, refuse_tokens
 from registry.access.shown_addresses import ShowAddress, show_whole
 from registry.api import errors
 from registry.api.access_log import cut_path
@@ -51,6 +51,9 @@ class PullApi:
         Raises:
             EntrepotError: the request cannot be answered; `api/errors.py` renders it.
         """
+        refuse_tokens(notes.path)
+        if "?" in request.raw_path:
+            refuse_tokens(request.query_string)
         # Not for a repeated answer: it asks nobody, and a request in a loop gets no answer that
         # could be repeated.
         is_of_mirror = self._mirror.via.read(request.headers.getall("Via", ()))

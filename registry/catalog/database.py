@@ -17,14 +17,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
+from registry.catalog.connection import connect, is_damage, read_version, transact
 from registry.catalog.spare import SpareSpace, is_full
 from registry.errors import CatalogLost, StoreError, StoreTooNew
 from registry.logs import get_logger
 from registry.tasks import in_thread
 
 T = TypeVar("T")
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-BUSY = 10.0  # seconds that a write waits for the write of another process
 
 
 class Database:
@@ -32,7 +31,8 @@ class Database:
 
     With `uses_spare`, a write on a full disk uses the spare bytes (`spare.py`): without it a write
     is refused, so that what can wait leaves these bytes to what cannot. `on_damage` is called when
-    SQLite finds that the file is damaged.
+    SQLite finds that the file is damaged. With `must_exist`, no new catalog is made: one without
+    rows would be taken for that of an empty data folder.
     """
 
     def __init__(
@@ -40,11 +40,13 @@ class Database:
         path: Path,
         *,
         uses_spare: bool = False,
+        must_exist: bool = False,
         on_damage: Callable[[], None] = lambda: None,
     ) -> None:
         self.spare = SpareSpace(path)
         self._path = path
         self._uses_spare = uses_spare
+        self._must_exist = must_exist
         self._on_damage = on_damage
         self._is_damaged = False
         self._log = get_logger("registry.catalog")
@@ -57,7 +59,7 @@ class Database:
 
         Raises:
             StoreError: the file cannot be opened.
-            CatalogLost: the file is damaged, or is not a catalog.
+            CatalogLost: the file is damaged, is not a catalog, or is missing and must exist.
             StoreTooNew: a newer version has migrated it.
         """
         try:
@@ -67,12 +69,20 @@ class Database:
         return self
 
     def _open(self) -> None:
-        _migrate(self._path, read_migrations())
-        self._reader, self._writer = connect(self._path), connect(self._path)
+        with closing(self._connect()) as connection:
+            if self._must_exist and not read_version(connection):
+                raise CatalogLost(str(self._path))
+            _migrate(connection, self._path, read_migrations())
+        self._reader, self._writer = self._connect(), self._connect()
         # Makes the file that all connections share, which needs space on the disk.
         self._reader.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
 
+    def _connect(self) -> sqlite3.Connection:
+        return connect(self._path, must_exist=self._must_exist)
+
     def _translate(self, error: sqlite3.Error) -> StoreError:
+        if self._must_exist and not self._path.exists():
+            return CatalogLost(str(self._path))
         if not is_damage(error):
             return StoreError(str(self._path), str(error))
         return self._report_damage(str(error))
@@ -127,7 +137,7 @@ class Database:
 
     def _survey(self, read: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            with closing(connect(self._path)) as connection:
+            with closing(self._connect()) as connection:
                 connection.execute("BEGIN")
                 return read(connection)
         except sqlite3.Error as error:
@@ -154,7 +164,7 @@ class Database:
 
     def _copy(self, path: Path) -> None:
         try:
-            with closing(connect(self._path)) as source, closing(connect(path)) as target:
+            with closing(self._connect()) as source, closing(connect(path)) as target:
                 source.backup(target)
         except sqlite3.Error as error:
             raise StoreError(str(path), str(error)) from error
@@ -177,11 +187,11 @@ class Database:
             # that it has.
             with suppress(sqlite3.Error):
                 writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            return _transact(writer, change)
+            return transact(writer, change)
 
         try:
             try:
-                return _transact(writer, change)
+                return transact(writer, change)
             except sqlite3.Error as error:
                 if not is_full(error):
                     raise
@@ -198,47 +208,21 @@ def migrate(path: Path) -> None:
         StoreTooNew: a newer version has migrated it; it was not changed.
     """
     try:
-        SpareSpace(path).use(lambda: _migrate(path, read_migrations()))
+        SpareSpace(path).use(lambda: _open_and_migrate(path))
     except sqlite3.Error as error:
         raise StoreError(str(path), f"the catalog cannot be opened ({error})") from error
 
 
-def _migrate(path: Path, steps: Mapping[int, str]) -> None:
+def _open_and_migrate(path: Path) -> None:
     with closing(connect(path)) as connection:
-        refuse_newer(connection, path, max(steps))
-        # Only after the check of the version, since a new journal mode is written to the file.
-        connection.execute("PRAGMA journal_mode = WAL")
-        _transact(connection, lambda held: _run_missing(held, steps))
+        _migrate(connection, path, read_migrations())
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Return a new connection to the file, in which each statement is a transaction."""
-    connection = sqlite3.connect(
-        path, timeout=BUSY, isolation_level=None, check_same_thread=False, cached_statements=256
-    )
-    # With WAL and NORMAL a power failure may undo the last commits, but damages no file. Blobs and
-    # tag files were synced before.
-    connection.execute("PRAGMA synchronous = NORMAL")
-    # Large queries would write to a disk that may be full, and is often the same.
-    connection.execute("PRAGMA temp_store = MEMORY")
-    return connection
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether an error says that the bytes of the catalog are not those that SQLite wrote."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
-
-
-def _transact(connection: sqlite3.Connection, change: Callable[[sqlite3.Connection], T]) -> T:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        result = change(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):  # on a full disk SQLite may have rolled back itself
-            connection.execute("ROLLBACK")
-        raise
-    return result
+def _migrate(connection: sqlite3.Connection, path: Path, steps: Mapping[int, str]) -> None:
+    refuse_newer(connection, path, max(steps))
+    # Only after the check of the version, since a new journal mode is written to the file.
+    connection.execute("PRAGMA journal_mode = WAL")
+    transact(connection, lambda held: _run_missing(held, steps))
 
 
 def refuse_newer(connection: sqlite3.Connection, path: Path, newest: int) -> None:
@@ -247,13 +231,13 @@ def refuse_newer(connection: sqlite3.Connection, path: Path, newest: int) -> Non
     Raises:
         StoreTooNew: a newer version has migrated it.
     """
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    found = read_version(connection)
     if found > newest:
         raise StoreTooNew(str(path), found, newest)
 
 
 def _run_missing(connection: sqlite3.Connection, steps: Mapping[int, str]) -> None:
-    reached = connection.execute("PRAGMA user_version").fetchone()[0]
+    reached = read_version(connection)
     for number in sorted(steps):
         if number > reached:
             for statement in _split(steps[number]):

@@ -5,13 +5,8 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from registry.catalog.database import (
-    connect,
-    is_damage,
-    migrate,
-    read_migrations,
-    refuse_newer,
-)
+from registry.catalog.connection import connect, is_damage, read_version
+from registry.catalog.database import migrate, read_migrations, refuse_newer
 
 _TABLES = frozenset({"manifests", "links", "holdings", "tags", "blobs"})
 _SINGLE_ROWS = frozenset({"usage", "revision"})  # tables that have exactly one row
@@ -65,7 +60,7 @@ def is_older(path: Path) -> bool:
         return False
     try:
         with closing(connect(path)) as connection:
-            reached = _read_version(connection)
+            reached = read_version(connection)
     except sqlite3.Error:
         return False
     return 0 < reached < max(read_migrations())
@@ -99,10 +94,6 @@ def is_open_elsewhere(path: Path) -> bool:
     return bool(mode != "delete")
 
 
-def _read_version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
 def is_sound(path: Path) -> bool:
     """Whether the file is a catalog with all its tables, and SQLite can read every page of it.
 
@@ -123,7 +114,7 @@ def is_sound(path: Path) -> bool:
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:
-    reached = _read_version(connection)
+    reached = read_version(connection)
     if reached > max(read_migrations()):
         return True  # a newer version, whose tables are not known here
     names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}

@@ -150,6 +150,7 @@ def _describe(configuration: Configuration) -> UsableConfiguration:
         notes.append(_UNSIGNED)
     if configuration.settings.server.client_ca and configuration.settings.access.mode == "open":
         notes.append(_NO_CERTIFICATES)
+    notes += _list_expiring(configuration.settings)
     notes += list_exposed(configuration.settings)
     notes += list_without_trusted(configuration.settings)
     notes += _list_hourly_rates(configuration.settings)
@@ -164,6 +165,17 @@ def _describe(configuration: Configuration) -> UsableConfiguration:
         is_running,
         tuple(notes),
     )
+
+
+def _list_expiring(settings: Settings) -> Iterator[str]:
+    """Yield a line for each certificate that ends soon, or has ended."""
+    from registry.access.certificate_expiry import read_ends  # noqa: PLC0415
+    from registry.server.tls import TLSFiles  # noqa: PLC0415
+
+    files, now = TLSFiles.of(settings), time.time()
+    if files is not None:
+        lines = (end.explain(now) for end in read_ends(files.servers, files.authorities, now))
+        yield from filter(None, lines)
 
 
 def _list_hourly_rates(settings: Settings) -> Iterator[str]:

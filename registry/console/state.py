@@ -9,7 +9,10 @@ from prometheus_client.registry import Collector
 
 @dataclass(frozen=True, slots=True)
 class State(Collector):
-    """Bytes, running downloads, open connections of clients, and the version."""
+    """Bytes, running downloads, open connections of clients, and the version.
+
+    `certificates` are the settings that name certificates, and when these end (epoch seconds).
+    """
 
     limit: int
     free: int
@@ -17,6 +20,7 @@ class State(Collector):
     version: str
     connections: int = 0
     connection_limit: int = 0
+    certificates: tuple[tuple[str, float], ...] = ()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges, as a collector of prometheus_client does."""
@@ -37,6 +41,15 @@ class State(Collector):
             "Connections that all workers together may have.",
             self.connection_limit,
         )
+        if self.certificates:
+            ends = GaugeMetricFamily(
+                "entrepot_certificate_expiry_timestamp_seconds",
+                "When the certificate of a setting ends, in epoch seconds.",
+                labels=["setting"],
+            )
+            for setting, end in self.certificates:
+                ends.add_metric([setting], end)
+            yield ends
         build = GaugeMetricFamily(
             "entrepot_build_info", "Always 1; the label is the version.", labels=["version"]
         )

@@ -5,6 +5,7 @@
     │   ├── NameInvalid           repository name outside the grammar
     │   ├── NameIsURL             image that is named by a URL
     │   ├── MirrorNamed           image that is named by the mirror's own address
+    │   ├── TokenMisplaced        token that stands where a name belongs
     │   ├── TagInvalid            tag outside the grammar
     │   ├── DigestInvalid         digest outside the grammar, or an unsupported algorithm
     │   ├── FileUnreadable        file or folder on the command line that cannot be opened
@@ -123,6 +124,7 @@ from registry.errors.input import PaginationInvalid as PaginationInvalid
 from registry.errors.input import PlatformInvalid as PlatformInvalid
 from registry.errors.input import RangeUnsatisfiable as RangeUnsatisfiable
 from registry.errors.input import TagInvalid as TagInvalid
+from registry.errors.input import TokenMisplaced as TokenMisplaced
 from registry.errors.input import ValueUnknown as ValueUnknown
 from registry.errors.input import VolumeTooSmall as VolumeTooSmall
 from registry.errors.installation import CatalogLost as CatalogLost

@@ -17,6 +17,17 @@ class NameInvalid(InvalidInput):
         super().__init__(f"invalid repository name {name[:300]!r}: {rule}{length}")
 
 
+class TokenMisplaced(InvalidInput):
+    """A token stands where a name belongs, as in `docker pull mirror/t/TOKEN/app`."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a token of this mirror stands where a name belongs, and does not count there: log in"
+            " with it as the password, or write it into the address of the mirror for dockerd"
+            " (registry-mirrors), such as https://mirror.lan/t/TOKEN/"
+        )
+
+
 class NameIsURL(InvalidInput):
     """An image is named by a URL: the name `bare` follows a `scheme` such as `http://`."""
 

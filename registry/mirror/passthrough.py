@@ -32,15 +32,17 @@ async def pass_through(
     with each number of bytes that come from the upstream. If `stop` is the
     end of the blob, the whole blob is hashed, including the bytes before `sent`, and the last byte
     is yielded only after the digest was checked. As long as no size is known, `stop` counts as the
-    end. Endpoints that have sent wrong bytes are not asked, unless there is only one endpoint; and
-    those of a whole blob learn what its digest says of their bytes.
+    end. Endpoints that have sent wrong bytes are not asked, unless there is only one endpoint.
+    Those that are only suspect are asked if all are: otherwise a disk that is full would stop all
+    pulls for as long as the suspicion lasts. Those of a whole blob learn what its digest says of
+    their bytes.
 
     Raises:
         DigestMismatch: the bytes are wrong; the last byte was not yielded.
         UpstreamUnproven: the settings want a proof, and no endpoint has given it.
         UpstreamError, BlobUnknown: as for `BlobDownload.stream`.
     """
-    download.require_proof()  # nothing is held back until the digest was checked
+    download.require_proof(or_marked=True)  # only the last byte is held back
     hasher = digest.hasher()
     is_hashed = _is_end(stop, download.size)
     offset = await _hash_file(reader, sent.stop, hasher) if is_hashed else sent.stop

@@ -20,8 +20,9 @@ from registry.server.child import keep_beating, open_metrics, open_runner, wait_
 from registry.server.heartbeats import BACKGROUND
 from registry.server.listener import BACKLOG
 from registry.server.shared import DRAIN, SharedResources
+from registry.server.tls import TLSFiles
 from registry.tasks import Tasks, in_thread
-from registry.wiring.access import build_show_address
+from registry.wiring.access import build_expiry_watch, build_show_address
 from registry.wiring.content import find_downloads
 from registry.wiring.services import Service, find_no_problem
 
@@ -39,9 +40,11 @@ async def run_background(service: Service, shared: SharedResources) -> None:
     shared.pulls.close()
     async with AsyncExitStack() as stack:
         checks = await stack.enter_async_context(Tasks())
+        files = TLSFiles.of(shared.settings)
+        expiry = build_expiry_watch(*((files.servers, files.authorities) if files else ({}, {})))
         console = build_console(
             partial(find_trouble, shared, checks, service.find_problem),
-            lambda: collect(shared.metrics, _measure(shared)),
+            lambda: collect(shared.metrics, _measure(shared, expiry.list_ends())),
             {shared.settings.server.console.host, *shared.settings.server.console_hosts},
         )
         await _open_console(stack, console, shared)
@@ -51,6 +54,7 @@ async def run_background(service: Service, shared: SharedResources) -> None:
             service.maintain(shared.settings, shared.folder, metrics, shared.catalog)
         )
         tasks.start(keep_beating(shared.heartbeats, BACKGROUND))
+        tasks.keep(expiry.keep_watching())
         ending = tasks.start(wait_for_end(shared.supervisor_pipe))
         await asyncio.wait([maintaining, ending], return_when=asyncio.FIRST_COMPLETED)
         if maintaining.done():
@@ -84,7 +88,7 @@ def _note_refusal(
     log.info("console request refused", client=show_address(client), why=why)
 
 
-def _measure(shared: SharedResources) -> State:
+def _measure(shared: SharedResources, certificates: tuple[tuple[str, float], ...]) -> State:
     root = shared.folder.root
     loads = shared.heartbeats.read_loads().values()
     return State(
@@ -94,6 +98,7 @@ def _measure(shared: SharedResources) -> State:
         version=VERSION,
         connections=sum(load.connections for load in loads),
         connection_limit=sum(load.connection_limit for load in loads),
+        certificates=certificates,
     )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from asyncio import sslproto
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -39,6 +39,16 @@ class TLSFiles:
     def list_paths(self) -> Iterator[Path]:
         """Yield the paths of all files."""
         yield from (Path(each) for each in (self.certificate, self.key, self.client_ca) if each)
+
+    @property
+    def authorities(self) -> Mapping[str, Path]:
+        """The authorities of clients, by the setting that names them."""
+        return {"server.client_ca": Path(self.client_ca)} if self.client_ca else {}
+
+    @property
+    def servers(self) -> Mapping[str, Path]:
+        """The certificate of the server, by the setting that names it."""
+        return {"server.tls_cert": Path(self.certificate)}
 
 
 def check_files(settings: Settings) -> None:

@@ -8,21 +8,19 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge
 
 from registry.errors import InvalidInput
+from registry.oci.account_names import is_group, is_who
 from registry.oci.registries import Registries
 from registry.oci.rule_patterns import RulePattern
 from registry.settings.fields import Duration, Form, NetworkText, Relation, Section, Size
 from registry.settings.values import Refusal, format_duration
 
-_NAME = r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"
-_GROUP = re.compile(_NAME)
-_WHO = re.compile(rf"\*|@?{_NAME}")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?::[0-9]{1,5})?|\[[0-9a-fA-F:]+\]")
 _LEAST_PERIOD = 86_400.0  # seconds; a file of records has those of one day
 _NO_REGISTRIES = Registries("docker.io")
 
 
 def _check_who(word: str) -> str:
-    if _WHO.fullmatch(word) is None:
+    if not is_who(word):
         raise Refusal(
             f"{word[:80]!r} means nobody",
             'write the name of a user or token, "@" and the name of a group, "anonymous" or "*"',
@@ -46,7 +44,7 @@ def _check_host(host: str) -> str:
 
 def _are_groups(networks: Mapping[str, object]) -> Mapping[str, object]:
     for group in networks:
-        if _GROUP.fullmatch(group) is None:
+        if not is_group(group):
             raise Refusal(f"{group[:80]!r} is not the name of a group", "write small letters")
     return networks
 

@@ -110,6 +110,16 @@ class TagFiles:
                 if kind == "history" and repository and isinstance(reference, Tag):
                     yield repository, reference
 
+    async def scan_lone_histories(self) -> AsyncIterator[tuple[Repository, Tag, TagHistory]]:
+        """Yield the history of each tag that has no tag file, because it was always refused.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        async for repository, tag in self.scan_histories():
+            if not await in_thread(self._path(repository, tag).exists):
+                yield repository, tag, await self.read_history(repository, tag)
+
     async def scan(self) -> AsyncIterator[tuple[Repository, Reference, TagTarget]]:
         """Yield the content of all tag files, in any order.
 

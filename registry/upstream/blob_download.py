@@ -50,6 +50,7 @@ class BlobDownloader:
         self._numbers: list[Endpoint] = []  # by the number of the sender
         self._excluded: Collection[str] = ()  # origins
         self._is_proof_required = False
+        self._last_resort: Collection[Endpoint] = ()
 
     def mark_suspect(self, *origins: str) -> Sequence[str]:
         """Mark these endpoints, or all that sent bytes, as suspect; see `BlobDownload`."""
@@ -106,9 +107,10 @@ class BlobDownloader:
             self._note_failure(endpoint, error)
             raise
 
-    def require_proof(self) -> None:
+    def require_proof(self, *, or_marked: bool = False) -> None:
         """Ask only endpoints whose bytes may be sent at once; see `BlobDownload`."""
         self._is_proof_required = True
+        self._last_resort = self._pool.suspects.list_last_resort() if or_marked else ()
 
     def stream(
         self, start: int, stop: int | None, *, may_extend: bool = False
@@ -235,10 +237,9 @@ class BlobDownloader:
                 yield endpoint
 
     def _candidates(self) -> list[Endpoint]:
+        size, repository = USUAL if self.size is None else self.size, self._request.repository
         left = self._pool.candidates(
-            without=self._list_unwanted(),
-            repository=self._request.repository,
-            size=USUAL if self.size is None else self.size,
+            without=self._list_unwanted(), repository=repository, size=size
         )
         return sorted(left, key=self._broken.__contains__)
 
@@ -257,7 +258,8 @@ class BlobDownloader:
         ]
 
     def _is_proven(self, endpoint: Endpoint) -> bool:
-        return self._pool.suspects.are_proven([endpoint.origin])
+        is_proven = self._pool.suspects.are_proven([endpoint.origin])
+        return is_proven or endpoint in self._last_resort
 
     async def _read(self, endpoint: Endpoint, wanted: WantedBytes) -> AsyncGenerator[Chunk, None]:
         """Yield the wanted bytes that one endpoint sends."""

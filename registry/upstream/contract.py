@@ -156,10 +156,11 @@ class BlobDownload(Protocol):
         """
         ...
 
-    def require_proof(self) -> None:
+    def require_proof(self, *, or_marked: bool = False) -> None:
         """Ask only endpoints whose bytes may be sent to clients at once; see `needs_proof`.
 
-        If there is none, reading raises UpstreamUnproven.
+        If there is none, reading raises UpstreamUnproven. With `or_marked`, those are asked then
+        which are suspect, and of whose own bytes none are known to be wrong.
         """
         ...
 

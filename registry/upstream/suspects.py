@@ -112,6 +112,17 @@ class Suspects:
             return False
         return not self._needs_proof or known.right > 0
 
+    def list_last_resort(self) -> list[Endpoint]:
+        """Return whose bytes may be sent at once although nobody is proven.
+
+        These are only marked: perhaps another endpoint has sent the wrong bytes. There is none if
+        an endpoint is proven.
+        """
+        if any(map(self._is_proven, self._endpoints)):
+            return []
+        known = [each for each in self._endpoints if not each.performance.is_distrusted]
+        return [each for each in known if not self._needs_proof or each.performance.right > 0]
+
     def choose_senders(
         self, able: Sequence[Endpoint], failed: Collection[Endpoint]
     ) -> Sequence[Endpoint]:

@@ -1,11 +1,13 @@
 """Builds what knows who asks, and decides who is let through."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.access.accounts_file import LiveAccounts
+from registry.access.certificate_expiry import ExpiryWatch
 from registry.access.challenges import Challenges
 from registry.access.control import AccessControl
 from registry.access.login_limit import LoginLimit
@@ -81,6 +83,11 @@ def build_rules(settings: Settings) -> Rules:
 def build_show_address(settings: Settings) -> ShowAddress:
     """Return what makes of the address of a client what is kept of it."""
     return choose_form(settings.access.addresses)
+
+
+def build_expiry_watch(servers: Mapping[str, Path], authorities: Mapping[str, Path]) -> ExpiryWatch:
+    """Return what warns before certificates end; the files are by the settings that name them."""
+    return ExpiryWatch(servers, authorities)
 
 
 def build_record_files(settings: Settings, folder: DataFolder) -> RecordFiles:

@@ -78,10 +78,15 @@ def prepare_catalog(folder: DataFolder, sound: bool | None = None) -> None:
 def open_database(folder: DataFolder, *, uses_spare: bool = False) -> Database:
     """Return the catalog of a data folder, not opened yet; see `Database` for `uses_spare`.
 
-    If SQLite finds damage, that is written to the mark file: the running server, or else the next
-    start, makes the catalog again.
+    A catalog that is missing by now is not made: it would stay empty. If SQLite finds damage, that
+    is written to the mark file: the running server, or else the next start, makes it again.
     """
-    return Database(folder.catalog, uses_spare=uses_spare, on_damage=lambda: _mark_damaged(folder))
+    return Database(
+        folder.catalog,
+        uses_spare=uses_spare,
+        must_exist=True,  # `prepare_catalog` has made it
+        on_damage=lambda: _mark_damaged(folder),
+    )
 
 
 def _mark_damaged(folder: DataFolder) -> None:

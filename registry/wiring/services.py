@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from registry.access.record_files import keep_tidy
 from registry.content.catalog_watch import CatalogWatch
+from registry.content.refused_tags import RefusedTags
 from registry.metrics.process_metrics import Metrics
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.mirror import Mirror
 from registry.mirror.outages import Outages
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, FileIdentity
+from registry.store.tags import TagFiles
 from registry.tasks import Tasks
 from registry.upstream.client import preload
 from registry.upstream.trust import trust_system
@@ -120,6 +122,8 @@ async def _maintain(
 ) -> None:
     async with open_content(settings, metrics) as content, Tasks() as tasks:
         tasks.keep(keep_tidy(build_record_files(settings, folder)))
+        refused = RefusedTags(TagFiles(folder.tags), content.manifests.histories)
+        tasks.keep(refused.keep_few())
         watching = tasks.start(CatalogWatch(folder, catalog).keep_watching())
         tidying = tasks.start(content.maintenance.keep_tidy())
         if settings.prefetch and not settings.offline:

@@ -27,8 +27,10 @@ from registry.upstream import (
     tokens,
     www_authenticate,
 )
+from tests.architecture.page_sentences import list_sentences
 from tests.architecture.source import ROOT, read_sources
 from tests.architecture.tag_sentences import ADVICE, TAG_SENTENCES
+from tests.architecture.threat_sentences import THREAT_SENTENCES
 from tests.harness.large_layer import KIB, MIB
 
 PAGE = ROOT / "docs" / "security.md"
@@ -166,27 +168,8 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "ranges of one request | 64 | the whole blob is sent": "unit/oci/test_byte_ranges.py::test_most_spans_are_accepted unit/oci/test_byte_ranges.py::test_malformed_range_means_the_whole",
     }
     | TAG_SENTENCES
+    | THREAT_SENTENCES
 )
-
-
-def list_sentences(page: str) -> list[str]:
-    """Return the sentences of all paragraphs, without line breaks and names, and all rows."""
-    paragraphs = [each for each in page.split("\n\n") if each[0] != "#"]
-    return [
-        sentence
-        for each in paragraphs
-        for sentence in (list_rows(each) if each[0] == "|" else split_paragraph(each))
-    ]
-
-
-def split_paragraph(paragraph: str) -> list[str]:
-    plain = re.sub(r"^\*\*[^*]+\.\*\* ", "", " ".join(paragraph.split()))
-    return re.split(r"(?<=\.) (?=[A-Z`])", plain)
-
-
-def list_rows(table: str) -> list[str]:
-    """Return the rows of a table, without the head, the bars at the ends, and an empty last cell."""
-    return [line.strip("| ") for line in table.strip().splitlines()[2:]]
 
 
 def test_every_sentence_is_shown() -> None:
@@ -204,6 +187,15 @@ def test_the_tests_are_there(place: str) -> None:
     """Each named test is in the file that is named."""
     file, _, name = place.partition("::")
     assert f"def {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")
+
+
+def test_links_lead_to_headings() -> None:
+    """A link inside of the page names a heading as GitHub does."""
+    page = PAGE.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    places = {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
+
+    assert {*re.findall(r"\]\(#([^)]+)\)", page)} <= places
 
 
 def write_numbers() -> list[str]:

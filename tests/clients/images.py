@@ -9,14 +9,13 @@ import json
 import platform
 import shutil
 import tarfile
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
 
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.upstream.images import CONFIG, GZIP_LAYER, INDEX, MANIFEST, Media, describe
+from tests.harness.pushes import push_blob, push_manifest
 
 APPLETS = ("cat", "echo", "sh")
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -168,18 +167,14 @@ def publish(hub: FakeUpstream, image: Image) -> None:
 
 def push(url: str, image: Image) -> None:
     """Upload an image to a registry that asks for no login."""
-    repository = f"{url}/v2/{image.repository}"
     for blob in image.blobs:
-        with _request("POST", f"{repository}/blobs/uploads/") as answer:
-            upload = urljoin(url, answer.headers["Location"])
-        joint = "&" if "?" in upload else "?"
-        target = f"{upload}{joint}digest={digest_of(blob)}"
-        _request("PUT", target, blob, "application/octet-stream").close()
-    for manifest in image.manifests:
-        target = f"{repository}/manifests/{manifest.digest}"
-        _request("PUT", target, manifest.body, manifest.media_type).close()
+        push_blob(url, image.repository, blob)
     tagged = image.manifests[-1]
-    _request("PUT", f"{repository}/manifests/{image.tag}", tagged.body, tagged.media_type).close()
+    for reference, each in (
+        *((each.digest, each) for each in image.manifests),
+        (image.tag, tagged),
+    ):
+        push_manifest(url, image.repository, reference, each.body, each.media_type)
 
 
 def _build_platform(
@@ -274,9 +269,3 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
 def _encode(document: object) -> bytes:
     # Indented as docker does, so that no program rebuilds these bytes by accident.
     return json.dumps(document, indent=3).encode()
-
-
-def _request(method: str, url: str, body: bytes | None = None, media_type: str = ""):
-    headers = {"Content-Type": media_type} if media_type else {}
-    request = urllib.request.Request(url, data=body, headers=headers, method=method)
-    return urllib.request.urlopen(request, timeout=20)

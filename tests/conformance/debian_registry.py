@@ -6,14 +6,13 @@ import shutil
 import subprocess
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urljoin
 
-from tests.conformance.sample import REPOSITORY, Sample, digest_of
+from tests.conformance.sample import REPOSITORY, Sample
 from tests.harness.free_port import find_free_port
+from tests.harness.pushes import push_blob, push_manifest, send
 
 PROGRAM = "docker-registry"
 CONFIGURATION = """
@@ -48,30 +47,17 @@ def running(folder: Path) -> Iterator[str]:
 
 def push(url: str, sample: Sample) -> None:
     """Upload every blob and manifest of the sample."""
-    repository = f"{url}/v2/{REPOSITORY}"
     for blob in sample.blobs:
-        with _request("POST", f"{repository}/blobs/uploads/") as answer:
-            upload = urljoin(url, answer.headers["Location"])
-        joint = "&" if "?" in upload else "?"
-        target = f"{upload}{joint}digest={digest_of(blob)}"
-        _request("PUT", target, blob, "application/octet-stream").close()
-    for manifest in sample.manifests:
-        reference = manifest.tag or manifest.digest
-        target = f"{repository}/manifests/{reference}"
-        _request("PUT", target, manifest.body, manifest.media_type).close()
-
-
-def _request(method: str, url: str, body: bytes | None = None, media_type: str = ""):
-    headers = {"Content-Type": media_type} if media_type else {}
-    request = urllib.request.Request(url, data=body, headers=headers, method=method)
-    return urllib.request.urlopen(request, timeout=10)
+        push_blob(url, REPOSITORY, blob)
+    for each in sample.manifests:
+        push_manifest(url, REPOSITORY, each.tag or each.digest, each.body, each.media_type)
 
 
 def _wait_until_answering(url: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 15
     while True:
         try:
-            _request("GET", f"{url}/v2/").close()
+            send("GET", f"{url}/v2/").close()
         except urllib.error.URLError:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise

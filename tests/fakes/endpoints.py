@@ -178,7 +178,7 @@ class SimulatedDownload:
     def needs_proof(self, origins: Iterable[str]) -> bool:
         return bool(self.unproven.intersection(origins))
 
-    def require_proof(self) -> None:
+    def require_proof(self, *, or_marked: bool = False) -> None:
         self.endpoints = [each for each in self.endpoints if each.name not in self.unproven]
 
     @property

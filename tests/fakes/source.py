@@ -167,7 +167,7 @@ class MemoryTransfer:
     def needs_proof(self, origins: Iterable[str]) -> bool:
         return self._tap.needs_proof
 
-    def require_proof(self) -> None:
+    def require_proof(self, *, or_marked: bool = False) -> None:
         self.is_proof_required = True
 
 

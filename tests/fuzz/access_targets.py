@@ -4,7 +4,7 @@ import base64
 from contextlib import suppress
 from ipaddress import ip_address
 
-from registry.access.accounts import Accounts, make_token
+from registry.access.accounts import Accounts, make_token, mask_tokens, refuse_tokens
 from registry.access.challenges import Asked, Challenges
 from registry.access.credentials import Bearer, Login, parse_authorization, split_path
 from registry.access.principals import ANONYMOUS
@@ -12,7 +12,7 @@ from registry.access.proxies import TrustedProxies, parse_forwarded, parse_x_for
 from registry.access.rules import Rule, Rules
 from registry.access.scopes import MOST, parse_scopes
 from registry.access.signed_tokens import Statement, TokenSigner
-from registry.errors import CredentialsInvalid, InvalidInput
+from registry.errors import CredentialsInvalid, InvalidInput, TokenMisplaced
 from registry.oci.registries import Registries
 
 NOW = 1_800_000_000.0
@@ -41,12 +41,25 @@ def read_access(raw: bytes) -> None:
     token, rest = split_path(path)
     assert rest == path or (token and rest.startswith("/"))
     assert not (token and split_path(path)[1] == path)
+    _read_misplaced(path)
     _read_proxies(forwarded, x_forwarded)
     assert len(parse_scopes([scope, scope])) <= MOST
     _read_pattern(pattern)
     challenge = CHALLENGES.write(Asked(host, has_tls=True), "a/b")
     assert challenge.count('"') == 6
     assert "\r" not in challenge
+
+
+def _read_misplaced(path: str) -> None:
+    """What is refused as a token is never logged, and a token of ours is always refused."""
+    masked = mask_tokens(path)
+    assert TEXT not in masked
+    try:
+        refuse_tokens(path)
+    except TokenMisplaced:
+        assert "ent_********" in masked
+    else:
+        assert TEXT not in path
 
 
 def _read_credentials(header: str) -> None:

@@ -13,6 +13,7 @@ from typing import IO, Any, Self
 
 from tests.harness.commands import ForkedProcess, clean_environment, run_command, start_server
 from tests.harness.deadline import await_truth
+from tests.harness.free_port import keep_port
 from tests.harness.processes import has_running
 
 START = 20.0  # seconds a mirror has to say that it serves, on a busy machine
@@ -69,8 +70,9 @@ class MirrorProcess:
     def start(self, *arguments: str) -> Self:
         """Start it with the fork server, and wait until it serves.
 
-        The ports of the first start are kept.
+        The ports of the first start are kept, also while it is stopped.
         """
+        self._keep_ports()
         command = self.command(*arguments)
         return self._begin(lambda log: start_server(command, log, self.environment))
 
@@ -79,6 +81,7 @@ class MirrorProcess:
 
         `under` is a program that starts another, such as a tracer.
         """
+        self._keep_ports()
         command = [*under, sys.executable, "-m", "registry", *self.command(*arguments)]
         return self._begin(
             lambda log: subprocess.Popen(
@@ -90,6 +93,9 @@ class MirrorProcess:
                 env=self.environment,
             )
         )
+
+    def _keep_ports(self) -> None:
+        self._ports = {name: port or keep_port(self) for name, port in self._ports.items()}
 
     def _begin(
         self, spawn: Callable[[IO[bytes]], "ForkedProcess | subprocess.Popen[bytes]"]

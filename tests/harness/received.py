@@ -1,9 +1,27 @@
 """What a test receives of a download, as bytes."""
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 
 from registry.tasks import in_thread
 from registry.upstream.contract import Chunk
+
+
+class Step:
+    """Incoming bytes; a thread receives `content`."""
+
+    waited = 0.0
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._received = 0
+
+    def __len__(self) -> int:
+        return self._received
+
+    def receive(self, sink: Callable[[memoryview], None], _seconds: float) -> None:
+        """Pass all bytes to `sink`."""
+        sink(memoryview(self._content))
+        self._received = len(self._content)
 
 
 async def take(chunk: Chunk) -> bytes:

@@ -161,7 +161,6 @@ def test_no_secret_is_recorded(site: Site) -> None:
             for headers in ({}, basic("alice", secret), {"Authorization": f"Bearer {secret}"}):
                 fetch(f"{site.mirror.url}{path}", headers)
     await_records(site.mirror, 10, reference="secret")
-    await_records(site.mirror, 2, reference="ent_********")
 
     text = "".join(path.read_text() for path in (site.mirror.data / "access-records").iterdir())
 

@@ -75,7 +75,7 @@ def site(shared_hub: FakeUpstream, tmp_path_factory: pytest.TempPathFactory) -> 
         folder,
         {"docker.io": shared_hub.url},
         {
-            "server": write_server(authority),
+            "server": {**write_server(authority), "trusted_proxies": ["127.0.0.1"]},
             "access": {"mode": "users", "login_hosts": ["login.lan"], "rules": RULES},
         },
         workers=1,  # so that a repeated answer meets clients of all kinds
@@ -105,6 +105,14 @@ def test_a_certificate_says_who_asks(site: Site, name: str, status: int) -> None
     """The rules of its user count; a name that is no user's, or a token's, is nobody."""
     assert site.ask(name).status == status
     assert site.ask(name, site.layer).status == status
+
+
+def test_a_proxy_with_a_certificate_is_its_user(site: Site) -> None:
+    """So are all of its clients: what it says of their addresses does not change who they are."""
+    clients = [{"X-Forwarded-For": f"10.0.0.{number}"} for number in (7, 8, 7)]
+
+    assert [site.ask("alice", **each).status for each in clients] == [200] * 3
+    assert [site.ask("bob", **each).status for each in clients] == [404] * 3
 
 
 def test_the_log_says_who(site: Site) -> None:

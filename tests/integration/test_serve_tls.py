@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +11,8 @@ import pytest
 from tests.fakes.certificates import make_authority
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.mirror import MirrorProcess
-from tests.integration.wire import PATIENCE, fetch, send_raw
+from tests.integration.test_console import read_metrics
+from tests.integration.wire import PATIENCE, fetch, send_raw, wait_until
 
 LAYER = b"over TLS" * 100_000
 
@@ -73,6 +75,20 @@ def test_plain_http_is_told_to_use_tls(secure: SecureMirror) -> None:
     assert b"Connection: close\r\n" in heard
     assert b"this mirror speaks TLS: write https:// and not http://" in heard
     assert fetch(f"{secure.url}/v2/", tls=secure.trust).status == 200
+
+
+def test_the_end_of_a_certificate_is_told(secure: SecureMirror) -> None:
+    """In the log, in the metrics, and by `config check`: it is valid for two days."""
+    name = 'entrepot_certificate_expiry_timestamp_seconds{setting="server.tls_cert"}'
+    wait_until(lambda: name in read_metrics(secure.process), "the first look")
+    left = read_metrics(secure.process)[name] - time.time()
+    (line,) = secure.process.events("certificate expires")
+    checked = secure.process.run("config", "check")
+
+    assert 86_400 < left <= 2 * 86_400
+    assert line["level"] == "warning"
+    assert f"note: {line['why']}" in " ".join(checked.stdout.split())
+    assert checked.returncode == 0
 
 
 def test_requests_in_several_records_are_read_whole(

@@ -12,14 +12,12 @@ from typing import Any
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
 
 from registry.catalog.blob_access import BlobAccessCatalog
@@ -30,6 +28,7 @@ from tests.fakes.source import MemorySource, Tap
 from tests.harness.sizes import list_sizes
 from tests.property.download_steps import ACTIONS, SIZES
 from tests.property.faulty_disk import FaultyDisk
+from tests.property.machines import run_machine
 from tests.property.mirror_site import REPOSITORY, Process, Reader
 from tests.property.virtual_loop import InlineExecutor, VirtualLoop
 
@@ -275,17 +274,7 @@ class DownloadsMachine(RuleBasedStateMachine):
 
 
 def run(examples: int, steps: int) -> None:
-    run_state_machine_as_test(
-        DownloadsMachine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_machine(DownloadsMachine, examples, steps)
 
 
 @pytest.mark.parametrize(

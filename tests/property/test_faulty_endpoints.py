@@ -11,14 +11,13 @@ from typing import Any, ClassVar
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, event, settings
+from hypothesis import event
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
 
 from registry.oci.byte_ranges import Span
@@ -26,6 +25,7 @@ from registry.oci.digest import Digest
 from tests.fakes.virtual_endpoints import CHUNK, VirtualEndpoint, origin_of
 from tests.harness.sizes import list_sizes
 from tests.property.endpoint_site import MEMORY, EndpointSite, Reader
+from tests.property.machines import run_machine
 
 MIB = 1024 * 1024
 SIZE = 5 * MIB + 4321
@@ -272,17 +272,7 @@ def run(examples: int, steps: int) -> Counter[str]:
     class Counted(FaultyEndpoints):
         counts = Counter()  # noqa: RUF012 - all examples of one run count together
 
-    run_state_machine_as_test(
-        Counted,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_machine(Counted, examples, steps)
     return Counted.counts
 
 

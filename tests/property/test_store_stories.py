@@ -13,13 +13,11 @@ from typing import Any
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
 
 from registry.catalog.pulls import Pull
@@ -27,6 +25,7 @@ from registry.errors import ImagePinned, StoreError, Unknown
 from registry.oci.digest import Digest
 from registry.store.data_folder import open_folder
 from tests.harness.sizes import list_sizes
+from tests.property.machines import run_machine
 from tests.property.store_site import IMAGES, LAYERS, LIMIT, Crash, Fuse, Process
 from tests.property.virtual_loop import InlineExecutor, VirtualLoop
 
@@ -209,17 +208,7 @@ def is_right(name: str, content: bytes) -> bool:
 
 
 def run_stories(examples: int, steps: int) -> None:
-    run_state_machine_as_test(
-        StoreMachine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_machine(StoreMachine, examples, steps)
     gc.collect()  # what crashes left open is closed here, where that is expected
 
 

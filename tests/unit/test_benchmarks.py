@@ -2,8 +2,9 @@
 
 import hashlib
 import sqlite3
+import ssl
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -20,6 +21,8 @@ from benchmarks.load import LoadFailed, Request, pull, read_wrk, verify
 from benchmarks.report import load_outcomes, print_report, save_report
 from benchmarks.results import US, Bar, ImageOutcome, Spread, State, judge
 from benchmarks.store import fill_store, make_manifest
+from registry.server.tls import load_tls
+from tests.fakes.certificates import make_authority
 
 BODY = bytes(range(256)) * 1024
 DIGEST = "sha256:" + hashlib.sha256(BODY).hexdigest()
@@ -45,12 +48,16 @@ def make_outcome(ours: list[float], theirs: list[float]) -> ImageOutcome:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers every request with the body; `/short` is cut, `/gone` does not exist."""
+    """Answers every request with the body; `/short` is cut, `/gone` does not exist.
+
+    `/user` does not exist without a header that says who asks.
+    """
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self.send_response(404 if self.path == "/gone" else 200)
+        is_hidden = self.path == "/user" and self.headers["X-User"] != "me"
+        self.send_response(404 if self.path == "/gone" or is_hidden else 200)
         self.send_header("Content-Length", str(len(BODY)))
         self.end_headers()
         self.wfile.write(BODY[:100] if self.path == "/short" else BODY)
@@ -60,14 +67,22 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def port() -> Iterator[int]:
+@contextmanager
+def serve(tls: ssl.SSLContext | None = None) -> Iterator[int]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server.server_address[1]
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with serve() as port:
+        yield port
 
 
 def test_a_spread_is_the_median_and_the_extremes() -> None:
@@ -196,7 +211,8 @@ def test_the_quick_run_has_a_case_of_each_kind() -> None:
     quick = choose_cases(parse_arguments(["--quick"]).case, is_quick=True)
     left_out = {case.name for case in CASES if case not in quick}
     sizes = {"cold-192", "cold-96", "cold-tls-192", "cold-tls-96"}
-    assert left_out == sizes | {"endpoints-cut", "endpoints-429"}
+    others = {"endpoints-cut", "endpoints-429", "users-path", "users-certificate"}
+    assert left_out == sizes | others
 
 
 def test_cases_have_names_of_their_own() -> None:
@@ -209,6 +225,24 @@ def test_clients_take_whole_answers(port: int) -> None:
     seen = pull(port, [[Request("/", len(BODY))] * 3] * 5, processes=2, hashes=True).require()
     found = (seen.received, len(seen.times), len(seen.firsts), seen.digests)
     assert (15 * len(BODY), 15, 5, (DIGEST.removeprefix("sha256:"),)) == found
+
+
+def test_clients_say_who_they_are(port: int, tmp_path: Path) -> None:
+    """With a header, or over TLS with a certificate that the server wants."""
+    request = Request("/user", len(BODY))
+    with pytest.raises(LoadFailed, match="status 404"):
+        pull(port, [[request]]).require()
+    assert pull(port, [[request]], headers=["X-User: me"]).require().received == len(BODY)
+
+    authority = make_authority(tmp_path)
+    server = load_tls(authority.files_of_users)
+    server.verify_mode = ssl.CERT_REQUIRED
+    certificate = authority.sign_client("me")
+    own = [str(each) for each in (authority.root, certificate, certificate.with_suffix(".key"))]
+    with serve(server) as secure:
+        seen = pull(secure, [[Request("/", len(BODY))] * 3] * 2, hashes=True, tls=own).require()
+
+    assert (6 * len(BODY), (DIGEST.removeprefix("sha256:"),)) == (seen.received, seen.digests)
 
 
 @pytest.mark.parametrize(

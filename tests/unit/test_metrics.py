@@ -118,8 +118,9 @@ def test_what_was_served_is_counted_over_servers(tmp_path: Path) -> None:
 
 
 def test_the_state_is_told_with_the_counts(tmp_path: Path) -> None:
-    """Limit, free bytes, downloads and version are gauges beside what is counted."""
-    state = State(limit=10, free=7, downloads=2, version="1.2.3")
+    """Limit, free bytes, downloads, version and certificates are gauges beside what is counted."""
+    ends = (("server.tls_cert", 1_800_000_000.0),)
+    state = State(limit=10, free=7, downloads=2, version="1.2.3", certificates=ends)
 
     lines = generate_latest(collect(tmp_path, state)).decode().splitlines()
 
@@ -128,6 +129,7 @@ def test_the_state_is_told_with_the_counts(tmp_path: Path) -> None:
         "entrepot_free_bytes 7.0",
         "entrepot_downloads 2.0",
         'entrepot_build_info{version="1.2.3"} 1.0',
+        'entrepot_certificate_expiry_timestamp_seconds{setting="server.tls_cert"} 1.8e+09',
     } <= set(lines)
 
 

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli.accounts.users import Groups, advise, open_accounts
+from registry.cli.accounts.session import Groups, with_accounts
 from registry.cli.messages import MISUSED, fail
-from registry.cli.printing import Verbatim, print_report
-from registry.cli.session import Config, Json, Session, create_missing, operate
+from registry.cli.printing import Verbatim
+from registry.cli.session import Config, Json
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_age, format_moment
 from registry.reports.accounts import NewToken, TokenReport
 from registry.settings.values import Refusal, parse_duration
 
 if TYPE_CHECKING:
+    from registry.access.account_changes import AccountChanges
     from registry.access.accounts import Token
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the token.")]
@@ -49,15 +50,11 @@ def add_token(
     Example: entrepot tokens add ci --group build --expires 90d
     """
 
-    async def work(session: Session) -> bool:
-        life = _read_life(expires)
-        token, text = await open_accounts(session).add_token(name, groups or (), life)
-        report = NewToken(token.name, text, tuple(sorted(token.groups)), token.expires)
-        print_report(report, _draw_new, as_json=as_json)
-        advise(session)
-        return True
+    async def add(accounts: "AccountChanges") -> NewToken:
+        token, text = await accounts.add_token(name, groups or (), _read_life(expires))
+        return NewToken(token.name, text, tuple(sorted(token.groups)), token.expires)
 
-    operate(config, work, create_missing)
+    with_accounts(config, add, _draw_new, as_json=as_json, adds=True)
 
 
 def _read_life(text: str | None) -> float:
@@ -87,12 +84,10 @@ def remove_token(name: _Name, config: Config = None, as_json: Json = False) -> N
     Example: entrepot tokens rm ci
     """
 
-    async def work(session: Session) -> bool:
-        token = await open_accounts(session).remove_token(name)
-        print_report(_describe(token), _draw_removed, as_json=as_json)
-        return True
+    async def remove(accounts: "AccountChanges") -> TokenReport:
+        return _describe(await accounts.remove_token(name))
 
-    operate(config, work)
+    with_accounts(config, remove, _draw_removed, as_json=as_json)
 
 
 def _draw_removed(token: TokenReport) -> Iterator[str]:
@@ -105,13 +100,11 @@ def list_tokens(config: Config = None, as_json: Json = False) -> None:
     Example: entrepot tokens ls
     """
 
-    async def work(session: Session) -> bool:
-        tokens = open_accounts(session).read().tokens.values()
-        reports = [_describe(each) for each in sorted(tokens, key=lambda token: token.name)]
-        print_report(reports, _draw_tokens, as_json=as_json)
-        return True
+    async def read(accounts: "AccountChanges") -> list[TokenReport]:
+        tokens = accounts.read().tokens.values()
+        return [_describe(each) for each in sorted(tokens, key=lambda token: token.name)]
 
-    operate(config, work)
+    with_accounts(config, read, _draw_tokens, as_json=as_json)
 
 
 def _draw_tokens(tokens: Sequence[TokenReport]) -> Iterator[str | Table]:

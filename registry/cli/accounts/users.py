@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli.messages import MISUSED, fail, warn
-from registry.cli.printing import print_report
-from registry.cli.session import Config, Json, Session, create_missing, operate
+from registry.cli.accounts.session import Groups, with_accounts
+from registry.cli.messages import MISUSED, fail
+from registry.cli.session import Config, Json
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_age
 from registry.reports.accounts import UserReport
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from registry.access.accounts import User
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the user.")]
-Groups = Annotated[
-    list[str] | None,
-    typer.Option("--group", metavar="GROUP", help="A group to be in; may be repeated."),
-]
 _Stdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input.")
 ]
@@ -44,13 +40,6 @@ def build_users_app() -> typer.Typer:
     return app
 
 
-def open_accounts(session: Session) -> "AccountChanges":
-    """Return what changes the accounts of the data folder."""
-    from registry.wiring.access import open_accounts  # noqa: PLC0415
-
-    return open_accounts(session.settings, session.content.locks)
-
-
 def add_user(
     name: _Name,
     groups: Groups = None,
@@ -65,27 +54,15 @@ def add_user(
     Example: entrepot users add alice --group dev
     """
 
-    async def work(session: Session) -> bool:
+    async def add(accounts: "AccountChanges") -> UserReport:
         password = None if no_password else _read_password(from_stdin=password_stdin)
-        user = await open_accounts(session).add_user(name, password, groups or ())
-        print_report(_describe(user), _draw_added, as_json=as_json)
-        advise(session)
-        return True
+        return _describe(await accounts.add_user(name, password, groups or ()))
 
-    operate(config, work, create_missing)
+    with_accounts(config, add, _draw_added, as_json=as_json, adds=True)
 
 
 def _draw_added(user: UserReport) -> Iterator[str]:
     yield f"added the user {user.name}"
-
-
-def advise(session: Session) -> None:
-    """Say on stderr what is missing, so that accounts have an effect."""
-    access = session.settings.access
-    if access.mode == "open":
-        warn('access.mode is "open", so everybody may pull: write mode = "users" in [access]')
-    elif not access.rules:
-        warn("no rule allows anything: write [[access.rules]] in the settings")
 
 
 def change_password(
@@ -99,15 +76,12 @@ def change_password(
     Example: entrepot users passwd alice
     """
 
-    async def work(session: Session) -> bool:
-        accounts = open_accounts(session)
+    async def change(accounts: "AccountChanges") -> UserReport:
         accounts.read().get_user(name)  # before the password is asked for
         password = _read_password(from_stdin=password_stdin)
-        user = await accounts.set_password(name, password)
-        print_report(_describe(user), _draw_changed, as_json=as_json)
-        return True
+        return _describe(await accounts.set_password(name, password))
 
-    operate(config, work)
+    with_accounts(config, change, _draw_changed, as_json=as_json)
 
 
 def _draw_changed(user: UserReport) -> Iterator[str]:
@@ -129,12 +103,10 @@ def remove_user(name: _Name, config: Config = None, as_json: Json = False) -> No
     Example: entrepot users rm alice
     """
 
-    async def work(session: Session) -> bool:
-        user = await open_accounts(session).remove_user(name)
-        print_report(_describe(user), _draw_removed, as_json=as_json)
-        return True
+    async def remove(accounts: "AccountChanges") -> UserReport:
+        return _describe(await accounts.remove_user(name))
 
-    operate(config, work)
+    with_accounts(config, remove, _draw_removed, as_json=as_json)
 
 
 def _draw_removed(user: UserReport) -> Iterator[str]:
@@ -147,13 +119,10 @@ def list_users(config: Config = None, as_json: Json = False) -> None:
     Example: entrepot users ls
     """
 
-    async def work(session: Session) -> bool:
-        users = open_accounts(session).read().users
-        reports = [_describe(each) for _, each in sorted(users.items())]
-        print_report(reports, _draw_users, as_json=as_json)
-        return True
+    async def read(accounts: "AccountChanges") -> list[UserReport]:
+        return [_describe(each) for _, each in sorted(accounts.read().users.items())]
 
-    operate(config, work)
+    with_accounts(config, read, _draw_users, as_json=as_json)
 
 
 def _draw_users(users: Sequence[UserReport]) -> Iterator[str | Table]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from registry.access.accounts import refuse_tokens
 from registry.cli.messages import warn
 from registry.cli.terminal import format_count
 from registry.image_lists.results import DOCKER_HUB, Certainty, Entry, ListedImage, Note, merge
@@ -44,8 +45,14 @@ class Gathered:
         """Return the images; `guesses` says whether those that are only possible are taken.
 
         In files, a name without a registry means Docker Hub, whatever the default of `registries`.
+
+        Raises:
+            TokenMisplaced: one is named as in `docker pull mirror/t/TOKEN/app`: the registry would
+                read the token.
         """
         every = merge(wanted, registries.with_default(DOCKER_HUB))
+        for each in every:
+            refuse_tokens(each.image)
         is_taken = [guesses or each.certainty < Certainty.POSSIBLE for each in every]
         return cls(
             tuple(each for each, taken in zip(every, is_taken, strict=True) if taken),

@@ -8,12 +8,13 @@ import pytest
 from registry.access.accounts import (
     Accounts,
     User,
-    check_name,
     format_accounts,
     make_token,
+    mask_tokens,
     parse_accounts,
+    refuse_tokens,
 )
-from registry.errors import AccountExists, AccountUnknown, InvalidInput
+from registry.errors import AccountExists, AccountUnknown, TokenMisplaced
 
 NOW = 1_800_000_000.0
 ALICE = User("alice", "$2b$...", frozenset({"dev"}), NOW)
@@ -73,17 +74,52 @@ def test_what_does_not_exist_cannot_be_removed() -> None:
     assert accounts.remove_user("alice") == Accounts()
 
 
-@pytest.mark.parametrize("name", ["a", "ci-1", "team.build_2", "x" * 64])
-def test_names(name: str) -> None:
-    """Small letters and digits, with marks between them."""
-    assert check_name(name) == name
+SECRET = "abcdefgh" * 4
+SPELLINGS = [
+    f"ent_abcd2345_{SECRET}",
+    f"t/ent_abcd2345_{SECRET}/library/app",
+    f"a-ent_abcd2345_{SECRET}",
+    f"xent_abcd2345_{SECRET}",
+    f"ENT_ABCD2345_{SECRET.upper()}",
+    f"%65nt_abcd2345_{SECRET}",
+    f"ent%5fabcd2345%5F{SECRET}",
+    f"ent%255fabcd2345_{SECRET}",
+    f"ent_abcd2345_%61{SECRET[1:]}",
+    f"ent_abcd2345_{SECRET[:-3]}",  # cut off
+    f"ent_abcd2345_{SECRET}ab",
+]
 
 
-@pytest.mark.parametrize("name", ["", "Alice", "a b", "-a", "a-", "@dev", "anonymous", "x" * 65])
-def test_no_names(name: str) -> None:
-    """What means something else in a rule, or in a log, cannot be a name."""
-    with pytest.raises(InvalidInput):
-        check_name(name)
+@pytest.mark.parametrize("text", SPELLINGS)
+def test_a_token_is_found_in_every_spelling(text: str) -> None:
+    """As a client may write it into a path; it is refused, and nothing of its secret is logged."""
+    with pytest.raises(TokenMisplaced):
+        refuse_tokens(text)
+    masked = mask_tokens(text)
+    assert "ent_********" in masked
+    assert SECRET[-8:] not in masked.lower()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "library/app",
+        "acme/client_abc",
+        "acme/agent_frontend_0123456789abcdef0123456789abcdef01234567",
+        "acme/agent_linux_20261130123456",
+        "acme/ent_server_20261130123456abcdefabcdef",
+        "100%",
+    ],
+)
+def test_names_of_images_are_no_tokens(text: str) -> None:
+    """An image whose name looks a little like a token can be pulled."""
+    refuse_tokens(text)
+
+
+@pytest.mark.parametrize("text", ["", "library/app", "a%20b", "100%", "\n"])
+def test_what_has_no_token_is_not_changed(text: str) -> None:
+    """Also not its escapes."""
+    assert mask_tokens(text) == text
 
 
 def test_a_changed_password_changes_the_fingerprint() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from registry.catalog.database import Database, migrate
-from registry.errors import StoreError, StoreTooNew
+from registry.errors import CatalogLost, StoreError, StoreTooNew
 
 INSERT = "INSERT INTO blobs VALUES (?, 1, 0.0)"
 
@@ -88,6 +88,45 @@ async def test_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         async with Database(tmp_path / "nowhere" / "catalog.db"):
             pass
+
+
+@pytest.mark.parametrize("is_empty", [False, True])
+async def test_a_catalog_that_must_exist_is_not_made(path: Path, is_empty: bool) -> None:
+    """Without its rows, the images of the data folder would be unknown, and nobody would notice."""
+    if is_empty:
+        ask(path, "PRAGMA user_version")  # makes an empty file
+    damages: list[bool] = []
+
+    with pytest.raises(CatalogLost, match="is lost"):
+        async with Database(path, must_exist=True, on_damage=lambda: damages.append(True)):
+            pass
+
+    assert len([*path.parent.iterdir()]) == is_empty
+    assert damages == []
+
+
+async def test_a_catalog_that_was_deleted_is_not_made_again(path: Path) -> None:
+    """A look at many rows opens the file anew."""
+    migrate(path)
+    async with Database(path, must_exist=True) as database:
+        for each in path.parent.iterdir():
+            each.unlink()
+        with pytest.raises(CatalogLost, match="is lost"):
+            await database.survey(lambda rows: rows.execute("SELECT 1").fetchall())
+
+    assert [*path.parent.iterdir()] == []
+
+
+async def test_a_catalog_with_a_strange_path_is_found(tmp_path: Path) -> None:
+    """A path may have any characters, also those that have a meaning in a URI."""
+    folder = tmp_path / "a?b#c%20d ü"
+    folder.mkdir()
+    migrate(folder / "catalog.db")
+
+    async with Database(folder / "catalog.db", must_exist=True) as database:
+        await insert(database, "a")
+
+    assert ask(folder / "catalog.db", "SELECT digest FROM blobs") == [("a",)]
 
 
 async def test_failing_change_leaves_nothing(path: Path) -> None:

@@ -85,6 +85,34 @@ async def test_a_blob_is_refused_if_all_are_suspect(site: Site) -> None:
     assert [each.total for each in site.endpoints] == [0, 0, 0]
 
 
+@pytest.mark.parametrize("convicted", [(), (1,)])
+async def test_one_that_is_only_marked_is_asked_if_all_are_suspect(
+    site: Site, convicted: tuple[int, ...]
+) -> None:
+    """Nobody knows that its bytes were wrong; the likeliest liar is asked last.
+
+    Otherwise a full disk would stop all pulls for ten minutes.
+    """
+    site.pool.suspects.mark([origin_of(site.endpoints[number]) for number in (2, 1, 0)])
+    site.convict(*convicted)
+
+    assert await site.read() == (CONTENT, False)
+    assert [each.total for each in site.endpoints] == [0, 0, SIZE]
+    assert site.list_suspects() == [True, True, False]
+
+
+async def test_a_marked_one_that_lies_is_asked_once(site: Site) -> None:
+    """Its client is cut before the last byte, and the next one gets right bytes of another one."""
+    site.pool.suspects.mark([origin_of(site.endpoints[number]) for number in (2, 1, 0)])
+    site.endpoints[2].lies = [LIE]
+
+    got, is_cut = await site.read()
+
+    assert (len(got), is_cut) == (SIZE - 1, True)
+    assert await site.read() == (CONTENT, False)
+    assert [each.total for each in site.endpoints] == [0, SIZE, SIZE]
+
+
 async def test_a_liar_is_found_out_at_the_last_byte(site: Site) -> None:
     """The client is cut one byte short; its retry is right, from an endpoint beside the liar."""
     site.endpoints[0].lies = [LIE]

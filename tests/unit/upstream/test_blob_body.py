@@ -15,28 +15,11 @@ from registry.upstream.measurements import Measurements
 from registry.upstream.meter import Meter
 from registry.upstream.request import Answer
 from registry.upstream.wanted_bytes import WantedBytes
-from tests.harness.received import take, take_all
+from tests.harness.received import Step, take, take_all
 
 ORIGIN = "https://memory.example"
 FIRST, REST = b"first", b"the rest"
 SIZE = len(FIRST) + len(REST)
-
-
-class Step:
-    """Incoming bytes; a thread receives `content`."""
-
-    waited = 0.0
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._received = 0
-
-    def __len__(self) -> int:
-        return self._received
-
-    def receive(self, sink: Callable[[memoryview], None], _seconds: float) -> None:
-        sink(memoryview(self._content))
-        self._received = len(self._content)
 
 
 class Rate:

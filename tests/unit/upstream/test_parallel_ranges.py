@@ -20,7 +20,7 @@ from registry.upstream.parallel_ranges import (
     read_in_order,
 )
 from tests.fakes.source import MemoryTransfer, Tap
-from tests.harness.received import take, take_all
+from tests.harness.received import Step, take, take_all
 from tests.harness.turns import open_turn
 from tests.property.virtual_loop import VirtualLoop
 
@@ -188,23 +188,6 @@ async def test_closing_stops_every_connection() -> None:
         await asyncio.sleep(0)
 
     assert given == tap.given
-
-
-class Step:
-    """Incoming bytes; a thread receives `content`."""
-
-    waited = 0.0
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._received = 0
-
-    def __len__(self) -> int:
-        return self._received
-
-    def receive(self, sink: Callable[[memoryview], None], _seconds: float) -> None:
-        sink(memoryview(self._content))
-        self._received = len(self._content)
 
 
 class InThread(MemoryTransfer):

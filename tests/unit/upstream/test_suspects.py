@@ -146,6 +146,20 @@ async def test_a_liar_is_tried_after_an_hour_and_then_ever_more_rarely(site: Sit
         assert site.suspects.list_due() == site.endpoints[:1]
 
 
+async def test_the_last_resort_are_those_that_were_never_wrong(site: Site) -> None:
+    """Only if nobody is proven; and where a proof is wanted, they have sent right bytes before."""
+    first, second, third = site.endpoints
+    site.suspects.mark(site.origins(0, 1))
+    assert site.suspects.list_last_resort() == []
+
+    site.suspects.convict(*site.origins(2), "a/blobs/b")
+
+    assert site.suspects.list_last_resort() == [first, second]
+    second.measured.note_right(1)
+    assert site.build(needs_proof=True).list_last_resort() == [second]
+    assert third not in site.suspects.list_last_resort()
+
+
 async def test_a_trial_that_brings_nothing_is_made_again_after_the_same_wait(site: Site) -> None:
     """Whoever is marked counts as tried now, in all processes; whose bytes are right goes on."""
     site.suspects.convict(*site.origins(0), "a/blobs/b")
