@@ -5,13 +5,15 @@ from registry.clients.mirror import Mirror
 from registry.clients.plan import ClientPlan, FileEdits, Reader, Scope, install_ca
 
 _CHECK = "docker info --format '{{.RegistryConfig.Mirrors}}'"
+_EITHER = "With the containerd store, Docker reads {} instead of registry-mirrors."
 _RECENT = "Docker 29 with the containerd store can ask the mirror for every registry"
 
 
 def plan_docker(mirror: Mirror, scope: Scope, read: Reader) -> ClientPlan:
     """Return what dockerd needs, with whichever store it has."""
-    del read  # its one file is merged, whatever it has
     folder = scope.choose("/etc/docker", ".config/docker")
+    hosts = [folder / "certs.d" / name / "hosts.toml" for name in ("docker.io", "_default")]
+    preferred = [path for path in hosts if read(path) is not None]
     url = f"{mirror.url}/t/{mirror.token}/" if mirror.token else mirror.url
     edits: list[Edit] = [AddItem(("registry-mirrors",), url)]
     if mirror.is_plain and not mirror.is_local:
@@ -28,7 +30,7 @@ def plan_docker(mirror: Mirror, scope: Scope, read: Reader) -> ClientPlan:
         # At a reload, dockerd keeps the values of settings that are not in the file any more.
         restart_undone=(f"{systemctl} restart docker",),
         checks=(_CHECK, "docker pull busybox"),
-        notes=tuple(_list_notes(mirror)),
+        notes=(*map(_EITHER.format, preferred), *_list_notes(mirror)),
     )
 
 

@@ -8,6 +8,7 @@ from registry.clients.mirror import Mirror
 from registry.clients.plan import FileEdits, Reader
 
 _NAME = "hosts.toml"
+_IN_FOLDERS = (_NAME, "ca.crt")  # either of them shows that a registry has a folder
 _ALL = "_default"  # the folder for all registries that have no folder of their own
 PULLING = ("pull", "resolve")
 
@@ -21,18 +22,22 @@ def list_hosts_files(
 ) -> tuple[FileEdits, ...]:
     """Return the files in `folder` (`certs.d`) that lead to a mirror.
 
-    If no registries were named, it is the one for all registries, and those of single registries
-    that exist: where there is one, the one for all is not read. `ca` is the path of the certificate
+    If no registries were named, it is the one for all registries, and one for each registry with a
+    folder of its own: for these, the one for all is not read. `ca` is the path of the certificate
     of the mirror's authority.
     """
     edits = _list_edits(mirror, capabilities, ca)
     names: Sequence[str] = mirror.registries
     if not mirror.are_named:
-        own = [name for name in mirror.registries if read(folder / name / _NAME) is not None]
+        own = [name for name in mirror.registries if _has_folder(folder / name, read)]
         names = [_ALL, *own]
     return tuple(
         FileEdits(folder / name / _NAME, "toml", edits, bool(mirror.token)) for name in names
     )
+
+
+def _has_folder(folder: PurePosixPath, read: Reader) -> bool:
+    return any(read(folder / name) is not None for name in _IN_FOLDERS)
 
 
 def _list_edits(

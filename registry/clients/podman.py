@@ -39,7 +39,9 @@ def _plan(
     folder = scope.choose("/etc/containers", ".config/containers")
     # A client can name only registries without a port in a path.
     names = [name for name in mirror.registries if ":" not in name]
-    _refuse_other_rules(folder / "registries.conf", read, names)
+    # An earlier README named the second one, which is read after ours.
+    for other in ("registries.conf", "registries.conf.d/entrepot.conf"):
+        _refuse_other_rules(folder / other, read, names)
     edits = [AddRegistry(name, f"{mirror.host}/{name}", mirror.is_plain) for name in names]
     return ClientPlan(
         files=(
@@ -53,7 +55,7 @@ def _plan(
 
 
 def _refuse_other_rules(path: PurePosixPath, read: Reader, names: list[str]) -> None:
-    """Refuse if the file of the machine has rules that a new file would replace, or not allow."""
+    """Refuse if another file has rules that ours would replace, or that replace ours."""
     try:
         document = toml_text.parse(read(path) or "")
     except Refusal as error:
@@ -66,8 +68,9 @@ def _refuse_other_rules(path: PurePosixPath, read: Reader, names: list[str]) -> 
     for entry in entries if isinstance(entries, list) else []:
         name = entry.get("prefix") or entry.get("location")
         if name in names:
-            why = f"{path} has a [[registry]] of {name}, which the new file would replace"
-            raise Refusal(why, "add the mirror to it by hand, or leave it out with --registries")
+            why = f"{path} has a [[registry]] of {name}, and only one of both would count"
+            cure = "remove it, add the mirror to it by hand, or name other --registries"
+            raise Refusal(why, cure)
 
 
 def _list_notes(mirror: Mirror) -> list[str]:

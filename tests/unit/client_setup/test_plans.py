@@ -107,12 +107,21 @@ def test_clients_that_take_no_token_from_a_file_need_a_login(client: str) -> Non
     assert any("login" in each and "mirror.lan:5000" in each for each in made.notes)
 
 
-def test_a_hosts_file_of_one_registry_hides_the_one_for_all() -> None:
+@pytest.mark.parametrize("name", ["hosts.toml", "ca.crt"])
+def test_a_folder_of_one_registry_hides_the_one_for_all(name: str) -> None:
     """So the mirror is added to it too."""
-    own = "/etc/containerd/certs.d/ghcr.io/hosts.toml"
-    made = plan("nerdctl", LOCAL, files={own: ""})
+    own = "/etc/containerd/certs.d/ghcr.io"
+    made = plan("nerdctl", LOCAL, files={f"{own}/{name}": ""})
     default = "/etc/containerd/certs.d/_default/hosts.toml"
-    assert [default, own] == [str(each.path) for each in made.files]
+    assert [default, f"{own}/hosts.toml"] == [str(each.path) for each in made.files]
+
+
+def test_docker_is_said_to_read_another_file() -> None:
+    """What was written for the containerd store takes the place of registry-mirrors."""
+    default = "/etc/docker/certs.d/_default/hosts.toml"
+    notes = plan("docker", LOCAL, files={default: ""}).notes
+    assert [each for each in notes if default in each]
+    assert not [each for each in plan("docker", LOCAL).notes if "hosts.toml" in each]
 
 
 def test_named_registries_get_files_of_their_own() -> None:
@@ -178,6 +187,12 @@ def test_containerd_is_told_of_the_folder_once(text: str, edits: int, folder: st
             r"has a \[\[registry\]\] of docker.io",
         ),
         ("podman", "/etc/containers/registries.conf", "[[registry", "not TOML"),
+        (
+            "podman",
+            "/etc/containers/registries.conf.d/entrepot.conf",
+            '[[registry]]\nprefix = "docker.io"',
+            "only one of both would count",
+        ),
     ],
 )
 def test_what_would_not_work_is_refused(client: str, path: str, text: str, why: str) -> None:
