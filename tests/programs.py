@@ -1,4 +1,4 @@
-"""Build the Go programs that the tests drive, once for all later runs: `python -m tests.programs`.
+"""Build the programs that the tests drive, once for all later runs: `python -m tests.programs`.
 
 A test would build its program by itself, but within its time limit.
 """
@@ -13,8 +13,9 @@ from functools import partial
 
 from tests.clients import programs
 from tests.conformance import suite
+from tests.harness import go_programs
 from tests.harness.go_programs import GoMissing
-from tests.packaging import compose_program
+from tests.packaging import chart, compose_program, index_programs
 
 AT_ONCE = 2  # one links or downloads while the other compiles on all cores
 
@@ -22,8 +23,10 @@ AT_ONCE = 2  # one links or downloads while the other compiles on all cores
 def main() -> None:
     """Build what is missing, and say how long each program took."""
     clients = [partial(programs.build, name) for name in programs.BUILT]
+    others = [suite.binary, compose_program.command, index_programs.prepare]
+    others.append(partial(go_programs.build, chart.OPERATOR))
     with ThreadPoolExecutor(AT_ONCE) as builders:
-        for said in builders.map(_build, [suite.binary, compose_program.command, *clients]):
+        for said in builders.map(_build, [*others, *clients]):
             sys.stdout.write(f"{said}\n")
             sys.stdout.flush()
 

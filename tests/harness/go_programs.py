@@ -14,7 +14,7 @@ from zlib import crc32
 from tests.harness.build_commands import run_build
 
 # A version that cannot be built by `go install` needs one of the other ways.
-Way = Literal["install", "require", "vendored"]
+Way = Literal["install", "require", "vendored", "own"]
 LONGEST = 3600.0  # seconds for one command of `go`, on a busy machine
 # Without symbols and inlining, these programs are built in two thirds of the time; they run for
 # seconds. The flags are the same for all, so that what one build compiled serves the next.
@@ -38,6 +38,7 @@ class GoProgram:
     - `require`: in an empty module that requires it, for modules that exclude other modules: only
       a main module may.
     - `vendored`: in a copy of `module`, whose requirements are in `vendor.mod`: it has no `go.mod`.
+    - `own`: `package` is a folder of this project with a `go.mod`; see `describe_own`.
     """
 
     name: str
@@ -65,6 +66,12 @@ def cache_folder() -> Path:
     return Path(base) / "entrepot-tests"
 
 
+def describe_own(name: str, folder: Path) -> GoProgram:
+    """Return a program whose source is in `folder`; its version is what the files contain."""
+    content = b"".join(path.read_bytes() for path in sorted(folder.iterdir()))
+    return GoProgram(name, str(folder), f"{crc32(content):08x}", "own")
+
+
 def build(program: GoProgram) -> Path:
     """Return the path of the program, building it on first use (half a minute to some minutes).
 
@@ -86,6 +93,8 @@ def build(program: GoProgram) -> Path:
                 _build_required(program, built)
             case "vendored":
                 _build_vendored(program, built)
+            case "own":
+                _build_own(program, built)
         built.replace(program.place)
     return program.place
 
@@ -113,6 +122,10 @@ def _build_vendored(program: GoProgram, built: Path) -> None:
     for name in ("mod", "sum"):
         (source / f"vendor.{name}").rename(source / f"go.{name}")
     _go(source, "build", *program.flags, "-mod=readonly", "-o", str(built), program.package)
+
+
+def _build_own(program: GoProgram, built: Path) -> None:
+    _go(Path(program.package), "build", *program.flags, "-mod=readonly", "-o", str(built), ".")
 
 
 def _go(folder: Path, *arguments: str, **environment: str) -> str:
