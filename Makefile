@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test programs test-programs check format soak bench report peers built-peers lock wheelhouse image clean
+.PHONY: help run test programs test-programs check format soak bench report peers built-peers lock wheelhouse image version release clean
 # More processes than cores: many tests wait for clocks and for other processes.
 PARALLEL := -n 4 --dist loadgroup --no-loadscope-reorder
 # Python keeps compiled modules: otherwise each of many processes would compile all of them again.
@@ -87,6 +87,16 @@ image:                            ## write dist/install/: the container image, a
 	docker save --output dist/install/entrepot-image-$(VERSION).tar entrepot:$(VERSION) entrepot:latest
 	chmod 644 dist/install/entrepot-image-$(VERSION).tar
 	cd dist/install && sha256sum -- *.tar >SHA256SUMS
+
+version:                          ## name the next version: make version NEW=0.2.0
+	$(PYTHON) config/release/version.py $(NEW)
+
+release: $(VENV)/run.stamp        ## write dist/release/: sdist, wheel, chart, signed checksums
+	config/release/check "$(RELEASE_KEY)"
+	rm -rf dist/release
+	config/release/build $(BIN)/python dist/release
+	config/release/sign dist/release "$(RELEASE_KEY)" || { rm -rf dist/release; false; }
+	@echo "dist/release/ has version $(VERSION); now tag it, and publish these files: git tag --sign v$(VERSION)"
 
 clean:                            ## delete the virtual environment, but not data/
 	rm -rf $(VENV)
