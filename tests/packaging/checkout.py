@@ -25,6 +25,11 @@ class Checkout:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @classmethod
+    def make(cls, folder: Path) -> Checkout:
+        """Write a checkout with one commit into a new folder."""
+        made = cls(folder)
         listed = ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
         for name in finished(listed, 60).split("\0"):
             if name and (ROOT / name).is_file():
@@ -32,8 +37,13 @@ class Checkout:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, target)
         context.pretend_installed(folder)
-        self.git("init", "--quiet")
-        self.commit("all")
+        made.git("init", "--quiet")
+        made.commit("all")
+        return made
+
+    def copy(self, folder: Path) -> Checkout:
+        """Copy it into a new folder."""
+        return Checkout(shutil.copytree(self.folder, folder, symlinks=True))
 
     def git(self, *arguments: str) -> str:
         """Run git in it."""

@@ -38,7 +38,7 @@ class Person:
     def __init__(self, folder: Path, program: str) -> None:
         self.home = folder / "home"
         self.home.mkdir()
-        self.files = Checkout(folder / "checkout").build(folder / "files")
+        self.files = Checkout.make(folder / "checkout").build(folder / "files")
         self.data = folder / "data"
         # Not both: pipx would use uv in place of pip.
         bin_folders = [self.home / ".local" / "bin", index_programs.install(program)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -53,15 +52,33 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_key(tmp_path_factory.mktemp("key"), "release")
 
 
-@pytest.fixture
-def checkout(tmp_path: Path, key: Path) -> Checkout:
-    """A checkout that is ready for a release."""
-    made = Checkout(tmp_path / "checkout")
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout of what is here, which no test changes."""
+    return Checkout.make(tmp_path_factory.mktemp("plain") / "checkout")
+
+
+@pytest.fixture(scope="module")
+def built(plain: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a release of what is here, which no test changes."""
+    return plain.build(tmp_path_factory.mktemp("built") / "files")
+
+
+@pytest.fixture(scope="module")
+def ready(plain: Checkout, tmp_path_factory: pytest.TempPathFactory, key: Path) -> Checkout:
+    """A checkout that is ready for a release, which no test changes."""
+    made = plain.copy(tmp_path_factory.mktemp("ready") / "checkout")
     allow(made, key)
     done = made.run("make", "version", f"NEW={VERSION}", "PYTHON=" + sys.executable)
     assert done.returncode == 0, done.stderr
     made.commit(f"version {VERSION}")
     return made
+
+
+@pytest.fixture
+def checkout(ready: Checkout, tmp_path: Path) -> Checkout:
+    """A checkout that is ready for a release."""
+    return ready.copy(tmp_path / "checkout")
 
 
 def release(checkout: Checkout, key: Path | str) -> subprocess.CompletedProcess[str]:
@@ -172,29 +189,26 @@ def test_a_release_is_refused(
     assert not (checkout.folder / "dist").exists()
 
 
-def test_the_same_commit_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_commit_gives_the_same_bytes(plain: Checkout, built: Path, tmp_path: Path) -> None:
     """Whatever the folder, the time zone, the umask, the language, and files that git ignores."""
-    first, second = Checkout(tmp_path / "a"), Checkout(tmp_path / "a much longer name")
-    (second.folder / "data").mkdir()
-    (second.folder / "registry" / "x.pyc").write_text("ignored")
+    other = plain.copy(tmp_path / "a folder with a longer name")
+    (other.folder / "data").mkdir()
+    (other.folder / "registry" / "x.pyc").write_text("ignored")
     variables = {"TZ": "Asia/Shanghai", "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": "1700000000"}
 
-    one = first.build(tmp_path / "one")
-    script = f'umask 077; exec config/release/build "{sys.executable}" "{tmp_path / "two"}"'
-    done = second.run("sh", "-euc", script, **variables)
+    script = f'umask 077; exec config/release/build "{sys.executable}" "{tmp_path / "again"}"'
+    done = other.run("sh", "-euc", script, **variables)
 
     assert done.returncode == 0, done.stderr
-    assert describe(one) == describe(tmp_path / "two")
+    assert describe(built) == describe(tmp_path / "again")
 
 
-def test_the_sdist_builds_the_same_wheel(tmp_path: Path) -> None:
-    """pip makes of it, in a checkout too, the wheel of the release, byte for byte."""
-    checkout = Checkout(tmp_path / "checkout")
-    made = checkout.build(tmp_path / "made")
-    (sdist,) = made.glob("*.tar.gz")
-    (wheel,) = made.glob("*.whl")
+def test_the_sdist_builds_the_same_wheel(plain: Checkout, built: Path, tmp_path: Path) -> None:
+    """pip makes of it, and of a checkout, the wheel of the release, byte for byte."""
+    (sdist,) = built.glob("*.tar.gz")
+    (wheel,) = built.glob("*.whl")
 
-    for number, source in enumerate((sdist, checkout.folder)):
+    for number, source in enumerate((sdist, plain.folder)):
         into = tmp_path / f"wheel-{number}"
         options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--no-cache-dir"]
         command = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", into, source]
@@ -202,10 +216,9 @@ def test_the_sdist_builds_the_same_wheel(tmp_path: Path) -> None:
         assert {wheel.name: wheel.read_bytes()} == describe(into)
 
 
-def test_the_chart_of_a_release_is_the_chart(tmp_path: Path) -> None:
+def test_the_chart_of_a_release_is_the_chart(built: Path) -> None:
     """helm makes the same of the archive and of the folder; values for tests are not in it."""
-    made = Checkout(tmp_path / "checkout").build(tmp_path / "made")
-    (archive,) = made.glob("*.tgz")
+    (archive,) = built.glob("*.tgz")
 
     rendered = chart.run_helm("template", "images", archive, "--namespace", "tools")
     assert chart.render({}) == rendered
@@ -213,9 +226,8 @@ def test_the_chart_of_a_release_is_the_chart(tmp_path: Path) -> None:
         assert not [name for name in tar.getnames() if "/ci" in name]
 
 
-def test_the_checksums_name_all_files(tmp_path: Path) -> None:
+def test_the_checksums_name_all_files(built: Path) -> None:
     """Nothing is published that nobody can verify."""
-    made = Checkout(tmp_path / "checkout").build(tmp_path / "made")
+    named = re.findall(r"^[0-9a-f]{64}  (.*)$", (built / "SHA256SUMS").read_text(), re.MULTILINE)
 
-    named = re.findall(r"^[0-9a-f]{64}  (.*)$", (made / "SHA256SUMS").read_text(), re.MULTILINE)
-    assert json.dumps(sorted({*named, "SHA256SUMS"})) == json.dumps(sorted(describe(made)))
+    assert {*named, "SHA256SUMS"} == set(describe(built))
