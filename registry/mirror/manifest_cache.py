@@ -44,7 +44,7 @@ class ManifestCache:
         self._manifest_store = manifest_store
         self._revision: int | None = None
         self._unrecorded: set[tuple[Repository, Reference]] = set()
-        self._lost: dict[Digest, Manifest] = {}  # in memory, and not in the store any more
+        self._lost: set[Digest] = set()  # in memory, and not in the store any more
         self._has_lost = asyncio.Event()
         self._log = get_logger("registry.mirror")
 
@@ -82,7 +82,7 @@ class ManifestCache:
                 self._note_lost(manifest)
 
     def _note_lost(self, manifest: Manifest) -> None:
-        self._lost[manifest.digest] = manifest
+        self._lost.add(manifest.digest)
         self._has_lost.set()
 
     async def keep_storing(self) -> None:
@@ -99,10 +99,14 @@ class ManifestCache:
 
     async def store_again(self) -> None:
         """Try once to store the manifests that are in memory only."""
-        for digest, manifest in list(self._lost.items()):
+        # Nothing is noted of what is not in memory any more: the disk may refuse for days.
+        self._unrecorded = {key for key in self._unrecorded if key in self._memory}
+        lost = self._memory.find_all(self._lost)
+        self._lost &= lost.keys()
+        for digest, manifest in lost.items():
             if not await self._manifest_store.keep_bytes(manifest):
                 return
-            self._lost.pop(digest, None)
+            self._lost.discard(digest)
         for key in list(self._unrecorded):
             repository, reference = key
             known = self._memory.get(repository, reference)

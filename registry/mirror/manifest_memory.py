@@ -83,6 +83,10 @@ class ManifestMemory:
         while self._used > self._limit:
             self._remove(next(iter(self._entries)))
 
+    def __contains__(self, key: tuple[Repository, Reference]) -> bool:
+        """Whether there is an entry; it does not count as used."""
+        return key in self._entries
+
     def find_all(self, digests: Collection[Digest]) -> dict[Digest, Manifest]:
         """Return those of these manifests that are in memory; they do not count as used."""
         manifests = (entry.known.manifest for entry in self._entries.values())

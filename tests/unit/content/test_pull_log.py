@@ -173,3 +173,39 @@ async def test_a_client_that_leaves_has_pulled(
     catalog.gate.set()
     await log.flush()
     assert read(site) == [(str(DIGEST), "", site.now)]
+
+
+async def test_a_catalog_that_refuses_fills_no_memory(
+    site: Site, catalog: SlowCatalog, log: PullLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many pulls wait for it; what is pulled again is among them with its newest time."""
+    monkeypatch.setattr("registry.content.pull_log.MOST_NOTED", 5)
+    catalog.refuses = True
+    for number in range(20):
+        log.note(HERE, TAG, DIGEST, f"10.0.0.{number}")
+        log.note_blob(HERE, Digest.of(b"%d" % number))
+    await log.flush()
+    site.now += 1
+    log.note(HERE, TAG, DIGEST, "10.0.0.4")
+
+    assert (len(log._noted), len(log._blobs)) == (5, 5)
+    catalog.refuses = False
+    await log.flush()
+    assert [(client, pulled) for _, client, pulled in read(site)] == [
+        (f"10.0.0.{number}", site.now - (number != 4)) for number in range(5)
+    ]
+
+
+async def test_a_catalog_that_hangs_collects_no_tasks(
+    catalog: SlowCatalog, log: PullLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All pulls that come meanwhile wait for the same transaction."""
+    monkeypatch.setattr("registry.content.pull_log.PATIENCE", 0.001)
+    catalog.gate.clear()
+    for number in range(20):
+        await log.record(HERE, TAG, Digest.of(b"%d" % number), None)
+
+    assert len(log._flushing) <= 2
+    catalog.gate.set()
+    await log.flush()
+    assert catalog.count <= 3

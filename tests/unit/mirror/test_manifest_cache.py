@@ -11,6 +11,8 @@ from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pulls import Pull, PullCatalog
 from registry.content.manifests import ManifestStore
 from registry.errors import StoreError
+from registry.mirror.manifest_cache import ManifestCache
+from registry.mirror.manifest_memory import ManifestMemory
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Tag
@@ -20,6 +22,7 @@ from tests.unit.mirror.manifest_site import (
     SECOND,
     TAG,
     Site,
+    make,
     open_site,
     refuse,
     refuse_to_put,
@@ -244,3 +247,30 @@ async def test_storing_later_replaces_nothing_newer(
     known = await site.open_cache().recall(HERE, TAG)
     assert known is not None
     assert SECOND.digest == known.manifest.digest
+
+
+async def test_nothing_is_kept_of_what_left_memory(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that refuses for days does not make more manifests stay in memory."""
+    process = site.open_process()
+    memory = ManifestMemory(10_000)
+    cache = ManifestCache(memory, process.content.manifests.catalog, process.content.manifests)
+    with monkeypatch.context() as patched:
+        patched.setattr(ManifestStore, "put", refuse_to_put)
+        patched.setattr(ManifestStore, "keep_bytes", refuse_bytes)
+        for number in range(50):
+            await cache.keep(HERE, Tag(str(number)), make(str(number)), 100.0)
+            cache._note_lost(make(str(number)))
+        await cache.store_again()
+
+    assert 0 < len(cache._unrecorded) < 10
+    assert 0 < len(cache._lost) < 10
+    await cache.store_again()
+    assert not cache._unrecorded
+    assert not cache._lost
+    assert site.file_of(make("49")).exists()
+
+
+async def refuse_bytes(*_: object) -> bool:
+    return False
