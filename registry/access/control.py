@@ -1,5 +1,6 @@
 """Answers who asks, from what a request has: credentials, certificate, address."""
 
+import asyncio
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 from registry.access.accounts import Accounts, Token, User, refuse_tokens
 from registry.access.accounts_file import LiveAccounts
 from registry.access.credentials import Bearer, Credentials, Login
+from registry.access.login_limit import TOKEN_BURST, TOKEN_RATE, LoginLimit
 from registry.access.networks import Networks
 from registry.access.principals import ANONYMOUS, Principal, Proof
 from registry.access.signed_tokens import Statement, TokenSigner
@@ -17,6 +19,7 @@ from registry.errors import CredentialsWrong
 if TYPE_CHECKING:  # it needs a library that only some servers need
     from registry.access.passwords import PasswordChecks
 
+DELAY = 2.0  # seconds until who was wrong too often is answered
 SIGNED_LIFE = 300.0  # seconds for which a token of `/token` may be used
 
 
@@ -70,11 +73,21 @@ class AccessControl:
         networks: Networks,
         passwords: "PasswordChecks",
         clock: Callable[[], float] = time.time,
+        *,
+        guesses: LoginLimit | None = None,
+        tokens: LoginLimit | None = None,
     ) -> None:
+        """`guesses` counts wrong credentials of each address, also those that cost nothing.
+
+        `tokens` counts its requests for tokens of `/token`.
+        """
         self.accounts = accounts
         self._signer = signer
         self._networks = networks
         self._passwords = passwords
+        self._guesses = LoginLimit() if guesses is None else guesses
+        usual = LoginLimit(rate=TOKEN_RATE, burst=TOKEN_BURST)
+        self._tokens = usual if tokens is None else tokens
         self._clock = clock
 
     async def identify(
@@ -89,7 +102,12 @@ class AccessControl:
             TokenMisplaced: a token is the name of a login, and not its password.
             TooManyLogins: too many passwords are to be checked.
         """
-        principal = await self._find(credentials, path_token, surroundings)
+        try:
+            principal = await self._find(credentials, path_token, surroundings)
+        except CredentialsWrong:
+            if self._guesses.take(surroundings.address or "") is None:
+                await asyncio.sleep(DELAY)  # so that who guesses asks less often
+            raise
         groups = self._networks.find_groups(surroundings.place)
         return replace(principal, groups=principal.groups | groups) if groups else principal
 
@@ -140,6 +158,11 @@ class AccessControl:
             until = min(until, account.expires)
             return replace(_describe_token(account), expires=until, repositories=repositories)
         return Principal(account.name, account.groups, Proof.PASSWORD, until, repositories)
+
+    async def wait_for_token(self, address: str | None) -> None:
+        """Wait before a token is signed, if an address has asked for very many."""
+        if self._tokens.take(address or "") is None:
+            await asyncio.sleep(DELAY)
 
     def sign(self, principal: Principal, repositories: Collection[str]) -> tuple[str, float]:
         """Return a token for these repositories, and for how many seconds it can be used."""

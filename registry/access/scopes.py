@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-MOST = 64  # scopes of one request; docker asks for one, and for two to mount a blob
+MOST = 16  # scopes of one request; docker asks for one, and for two to mount a blob
 LONGEST = 1024  # characters of a scope
 _SCOPE = re.compile(
     r"repository(?:\([a-z0-9]+\))?:(?P<name>[^:]+(?::[0-9]+/[^:]+)?):(?P<actions>[a-z*,]*)"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from registry.api.access_log import CLIENT_CLOSED_REQUEST, AccessEntry, AccessLog, AnswerLog
+from registry.api.open_requests import OpenRequests
 from registry.api.sendfile import translate_error
 from registry.api.socket_writing import Unwritten
 from registry.mirror.kept_blobs import OpenBlob
@@ -42,7 +43,8 @@ class AnswerNotes:
 class BlobAnswer:
     """An answer with a stored blob, or a part of it, that is being sent to the address `client`.
 
-    `opened` is released at the end. `began` is when the request was read (`time.monotonic`).
+    `opened` is released at the end. `began` is when the request was read (`time.monotonic`). Only
+    an answer that the client does not take at once counts in `open_requests`: others are over.
     """
 
     transport: asyncio.Transport
@@ -51,7 +53,9 @@ class BlobAnswer:
     unwritten: Unwritten
     notes: AnswerNotes
     began: float
+    open_requests: OpenRequests | None = None
     is_over: bool = False
+    _is_counted: bool = False
 
     def begin(self) -> None:
         """Write as much as the client takes now; then `is_over` says whether that is all.
@@ -61,6 +65,9 @@ class BlobAnswer:
         try:
             if self.unwritten.begin():
                 self._end(self.notes.usual)
+            elif self.open_requests is not None:
+                self.open_requests.add(self.client)
+                self._is_counted = True
         except (OSError, EOFError) as error:
             self._end_early(error)
 
@@ -81,6 +88,8 @@ class BlobAnswer:
     def _end(self, log: AnswerLog) -> None:
         self.is_over = True
         self.opened.release()
+        if self._is_counted and self.open_requests is not None:
+            self.open_requests.end(self.client)
         log.add(self.client, [time.monotonic() - self.began], self.unwritten.sent)
 
     def _end_early(self, error: OSError | EOFError) -> None:

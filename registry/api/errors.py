@@ -56,6 +56,8 @@ _TABLE = MappingProxyType(
         errors.TooManyDownloads: (503, "UNAVAILABLE"),  # *
         # Each repetition waits for its turn, so containerd has five of them.
         errors.TooManyUnknown: (429, "TOOMANYREQUESTS"),
+        errors.TooManyRequests: (429, "TOOMANYREQUESTS"),
+        errors.TooManyReaders: (503, "UNAVAILABLE"),  # *
         errors.DownloadCrashed: (500, "UNAVAILABLE"),  # *
         errors.InvalidInput: (400, "UNKNOWN"),  # *
         errors.Unknown: (404, "UNKNOWN"),  # *

@@ -16,6 +16,7 @@ from registry.api import errors
 from registry.api.access_log import CLIENT_CLOSED_REQUEST, SERVER_ERROR, AccessEntry, AccessLog
 from registry.api.forwarding import FindCaller, read_forwarding, use_connection
 from registry.api.headers import ORIGIN, add_common_headers
+from registry.api.open_requests import OpenRequests
 from registry.api.paths import split_target
 from registry.api.repeated_answers import SentAnswer
 from registry.api.replaying_protocol import ReplayingProtocol
@@ -95,12 +96,20 @@ class Middleware:
     """Calls `handler` for each request, renders its errors, and logs each answer once."""
 
     def __init__(
-        self, access_log: AccessLog, handler: Handler, proxies: TrustedProxies = NOBODY
+        self,
+        access_log: AccessLog,
+        handler: Handler,
+        proxies: TrustedProxies = NOBODY,
+        open_requests: OpenRequests | None = None,
     ) -> None:
-        """Of `proxies`, it is believed what they say of their clients."""
+        """Of `proxies`, it is believed what they say of their clients.
+
+        Without `open_requests`, an address may have any number of requests at once.
+        """
         self._access_log = access_log
         self._handler = handler
         self._proxies = proxies
+        self._open_requests = open_requests
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -116,6 +125,8 @@ class Middleware:
         response: web.StreamResponse | None = None
         status = SERVER_ERROR
         try:
+            if self._open_requests is not None:
+                await self._open_requests.begin(notes.client)
             response = await self._handler(request, notes)
             status = CLIENT_CLOSED_REQUEST if notes.has_client_left else response.status
         except EntrepotError as error:

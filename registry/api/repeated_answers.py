@@ -15,6 +15,7 @@ from aiohttp import web
 from registry.access.surroundings import Surroundings
 from registry.api.access_log import AccessEntry, AccessLog, AnswerLog
 from registry.api.forwarding import FindCaller, use_connection
+from registry.api.open_requests import OpenRequests
 from registry.api.repeated_blobs import RepeatedBlobs
 from registry.api.response_heads import BEFORE_DATE, Date, write_head
 from registry.api.sendfile import MayGoOn
@@ -76,10 +77,17 @@ class ResponseCache:
     """Answers, found by the bytes of their requests; all together have at most `limit` bytes.
 
     If they have more, the answers that were added first are removed, even if they are often sent.
+    An answer takes no time in which others could come, so it does not count as a request in flight.
+    Blobs do, as long as they are sent.
     """
 
-    def __init__(self, access_log: AccessLog, limit: int = LIMIT) -> None:
-        self.blobs = RepeatedBlobs(access_log)
+    def __init__(
+        self,
+        access_log: AccessLog,
+        limit: int = LIMIT,
+        open_requests: OpenRequests | None = None,
+    ) -> None:
+        self.blobs = RepeatedBlobs(access_log, open_requests=open_requests)
         self._limit = limit
         self._used = 0
         self._responses: OrderedDict[bytes, _CachedResponse] = OrderedDict()

@@ -21,6 +21,7 @@ from registry.access.surroundings import Surroundings
 from registry.api.access_log import AccessEntry, AccessLog, cut_path
 from registry.api.blob_answers import AnswerNotes, BlobAnswer
 from registry.api.forwarding import FindCaller, use_connection
+from registry.api.open_requests import OpenRequests
 from registry.api.response_heads import BEFORE_DATE, Date, write_head
 from registry.api.sendfile import MayGoOn, SentBytes
 from registry.api.socket_writing import Unwritten
@@ -64,11 +65,13 @@ class RepeatedBlob:
     notes: AnswerNotes
     find_caller: FindCaller
     may_go_on: MayGoOn | None = None
+    open_requests: OpenRequests | None = None
 
     def begin(self, client: Client, wanted: Wanted | None) -> BlobAnswer | None:
         """Begin to send the blob, or the part of it that is `wanted`, if the blob is open.
 
-        Returns None if it is not, or if the client is another one; then `open` has to be called.
+        Returns None if it is not, or if the client is another one, or has too many requests; then
+        `open` has to be called.
         """
         began = time.monotonic()
         caller = self.find_caller(client.surroundings)
@@ -85,7 +88,8 @@ class RepeatedBlob:
         """Open the blob, and begin to send it, or the part of it that is `wanted`.
 
         Returns None if nothing was sent, as aiohttp has to answer: the blob is not stored any more,
-        or may not be sent to this client, or does not have that part, or is not one local file.
+        or may not be sent to this client, or does not have that part, or is not one local file, or
+        the client has too many requests.
         """
         began = time.monotonic()
         caller = self.find_caller(client.surroundings)
@@ -104,7 +108,8 @@ class RepeatedBlob:
         size = opened.blob.size
         start, stop = _choose(wanted, size)
         place = opened.blob.find_place(start, stop)
-        if start > stop or place is None or client.transport.is_closing():
+        has_room = self.open_requests is None or self.open_requests.has_room(client.address)
+        if start > stop or place is None or client.transport.is_closing() or not has_room:
             opened.release()
             return None
         opened.blob.note_use()  # not before: aiohttp's answer notes its own
@@ -114,7 +119,15 @@ class RepeatedBlob:
         if self.may_go_on is not None:
             note = SentBytes(note, self.may_go_on).add
         unwritten = Unwritten(client.connection, head, *place, note)
-        answer = BlobAnswer(client.transport, client.address, opened, unwritten, self.notes, began)
+        answer = BlobAnswer(
+            client.transport,
+            client.address,
+            opened,
+            unwritten,
+            self.notes,
+            began,
+            self.open_requests,
+        )
         answer.begin()
         return answer
 
@@ -130,8 +143,14 @@ class RepeatedBlob:
 class RepeatedBlobs:
     """Answers with stored blobs, by the bytes of their requests without the numbers of `Range`."""
 
-    def __init__(self, access_log: AccessLog, most: int = MOST) -> None:
+    def __init__(
+        self,
+        access_log: AccessLog,
+        most: int = MOST,
+        open_requests: OpenRequests | None = None,
+    ) -> None:
         self._access_log = access_log
+        self._open_requests = open_requests
         self._most = most
         # The key says whether there is a range: the other bytes of two requests may be equal.
         self._blobs: OrderedDict[tuple[bytes, bool], RepeatedBlob] = OrderedDict()
@@ -170,7 +189,9 @@ class RepeatedBlobs:
         path, repository = cut_path(entry.path), entry.repository
         note_begin = partial(self._log.debug, "request began", repository=repository, path=path)
         notes = AnswerNotes(self._access_log, entry, note_begin)
-        self._blobs[key] = RepeatedBlob(head, kept, self._date, notes, find_caller, may_go_on)
+        self._blobs[key] = RepeatedBlob(
+            head, kept, self._date, notes, find_caller, may_go_on, self._open_requests
+        )
         self._blobs.move_to_end(key)
         while len(self._blobs) > self._most:
             self._blobs.popitem(last=False)

@@ -123,7 +123,7 @@ class PullApi:
             case Endpoint.TAGS, Repository() as repository, _:
                 return await answer_tags(request, notes, mirror.lists, repository, may_see)
             case Endpoint.CATALOG, _, _:
-                return await answer_catalog(request, mirror.lists, may_see)
+                return await answer_catalog(request, mirror.repositories, may_see)
             case _:
                 # A ping. Only `Admission` may have asked for a login: dockerd would answer with the
                 # user's password for Docker Hub.

@@ -1,6 +1,8 @@
 """Lists: the tags of a repository, the referrers of a manifest, and the stored repositories."""
 
+import asyncio
 import json
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -10,6 +12,7 @@ from aiohttp import web
 from registry.api.headers import ORIGIN, warning_headers
 from registry.api.middleware import Notes
 from registry.mirror.mirror_rules import MaySee
+from registry.mirror.repository_list import RepositoryList
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.oci import media_types
 from registry.oci.digest import Digest
@@ -17,6 +20,7 @@ from registry.oci.names import Repository
 from registry.oci.pagination import Page, cut_page, parse_count
 
 CATALOG_PAGE = 1000  # entries of a page of repositories, at most
+STEP = 500  # tags that are looked at without a break for other work: some milliseconds
 
 
 def see_all(_repository: str, _tag: str | None) -> bool:
@@ -35,19 +39,35 @@ async def answer_tags(
 
     Tags that the client may not see are left out.
     """
-    count = parse_count(request.query.get("n"))
+    count, last = parse_count(request.query.get("n")), request.query.get("last")
     served = await lists.list_tags(repository, notes.client)
-    full_name = str(repository)
-    seen = [tag for tag in served.entries if may_see(full_name, tag)]
-    page = cut_page(seen, count, request.query.get("last"))
+    seen = await find_visible(served.entries, str(repository), may_see, count, last)
+    page = cut_page(seen, count, last)
     response = _answer_page(request, page, {"name": repository.name, "tags": page.entries}, count)
     response.headers.update(warning_headers(served.warning))
     response.headers[ORIGIN] = served.origin.value
     return response
 
 
+async def find_visible(
+    tags: Sequence[str], repository: str, may_see: MaySee, count: int | None, last: str | None
+) -> list[str]:
+    """Return the tags after `last` that a client may see: at least one more than `count`, or all.
+
+    It is done in steps, since there may be 250,000 tags.
+    """
+    seen: list[str] = []
+    start = bisect_right(tags, last) if last else 0
+    while start < len(tags) and (count is None or len(seen) <= count):
+        if start:
+            await asyncio.sleep(0)
+        seen += (tag for tag in tags[start : start + STEP] if may_see(repository, tag))
+        start += STEP
+    return seen
+
+
 async def answer_catalog(
-    request: web.BaseRequest, lists: TagsAndReferrers, may_see: MaySee
+    request: web.BaseRequest, repositories: RepositoryList, may_see: MaySee
 ) -> web.Response:
     """Answer one page of the stored repositories, by the names under which this mirror has them.
 
@@ -55,10 +75,10 @@ async def answer_catalog(
     """
     wanted = parse_count(request.query.get("n"))
     count = CATALOG_PAGE if wanted is None else min(wanted, CATALOG_PAGE)
-    page = await lists.list_repositories(
-        count, request.query.get("last"), lambda repository: may_see(repository, None)
-    )
-    return _answer_page(request, page, {"repositories": page.entries}, count)
+    found = await repositories.find_page(count, request.query.get("last"), may_see)
+    response = _answer_page(request, found.page, {"repositories": found.page.entries}, count)
+    response.headers.update(warning_headers(found.warning))
+    return response
 
 
 async def answer_referrers(

@@ -26,6 +26,7 @@ async def answer_token(
         CredentialsWrong: the name or password is wrong.
         TooManyLogins: too many passwords are to be checked.
     """
+    await control.wait_for_token(notes.client)
     credentials = parse_authorization(request.headers.getall("Authorization", ()))
     surroundings = notes.find_surroundings(request)
     principal = await control.identify(credentials, "", surroundings)

@@ -50,6 +50,8 @@
     ├── DownloadCrashed           download that a mistake of this program has ended
     ├── TooManyDownloads          no connection is left for another download
     ├── TooManyUnknown            address that asks for too much that does not exist
+    ├── TooManyRequests           address that has too many requests in flight
+    ├── TooManyReaders            download that too many clients follow
     ├── AccessDenied              it was not proved who asks
     │   ├── LoginRequired         no credentials where a login is needed
     │   ├── CredentialsWrong      credentials that belong to no account
@@ -106,6 +108,8 @@ from registry.errors.content import ManifestInvalid as ManifestInvalid
 from registry.errors.content import NotPinned as NotPinned
 from registry.errors.content import NotRolledBack as NotRolledBack
 from registry.errors.content import TooManyDownloads as TooManyDownloads
+from registry.errors.content import TooManyReaders as TooManyReaders
+from registry.errors.content import TooManyRequests as TooManyRequests
 from registry.errors.content import TooManyUnknown as TooManyUnknown
 from registry.errors.input import AuthorityInvalid as AuthorityInvalid
 from registry.errors.input import ClientFileInvalid as ClientFileInvalid

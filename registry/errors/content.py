@@ -60,6 +60,28 @@ class TooManyUnknown(EntrepotError):
         )
 
 
+class TooManyRequests(EntrepotError):
+    """One address has more requests in flight than `most`; it may try again later."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        super().__init__(
+            f"your address has {most} requests at this mirror that are not answered yet; try again"
+            " when some are, or raise limits.requests_per_address"
+        )
+
+
+class TooManyReaders(EntrepotError):
+    """More than `most` clients wait for the same download; others may try again later."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        super().__init__(
+            f"{most} clients are getting this blob while it is downloaded; try again soon, when it"
+            " is stored, or raise limits.readers_per_download"
+        )
+
+
 class BundleInvalid(EntrepotError):
     """A bundle that cannot be used: `place` is the file or blob, `why` says what is wrong."""
 

@@ -142,6 +142,11 @@ class Metrics:
             "Requests that had to wait, by what their address asked for too often.",
             "reason",
         )
+        self.refused_requests = self._count(
+            "entrepot_refused_requests",
+            "Requests that were answered 429 or 503, by what there was too much of.",
+            "reason",
+        )
         self.lost_records = self._count(
             "entrepot_lost_records",
             "Answers that are not in the access records, as the disk did not take them.",

@@ -106,6 +106,7 @@ class Blobs:
                 answer.
             DigestMismatch: the upstream sends other bytes than those of the blob.
             TooManyUnknown: the client has asked for too much that does not exist.
+            TooManyReaders: too many clients get the blob while it is downloaded.
         """
         size = await self.stat(repository, digest, client)
         self._pulls.note_blob(repository, digest)
@@ -225,8 +226,9 @@ class Blobs:
         Raises:
             Unknown, UpstreamError, DigestMismatch: why the download failed.
             TooManyDownloads, DownloadCrashed: this mirror cannot download it now.
+            TooManyReaders: too many clients read the download.
         """
-        download, is_joined = self._downloads.join(request)
+        download, is_joined = self._downloads.join(request, is_for_client=True)
         with ExitStack() as unused:
             unused.callback(download.leave)
             reader: PartialReader | None = None

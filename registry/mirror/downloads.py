@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import NoReturn
 
 from registry.content.content import Content
-from registry.errors import StoreError
+from registry.errors import StoreError, TooManyReaders
+from registry.logs import get_logger
 from registry.metrics.process_metrics import Metrics
 from registry.mirror.bandwidth import Bandwidth
 from registry.mirror.download import Download
@@ -16,6 +18,7 @@ from registry.tasks import Tasks, in_thread
 from registry.upstream.download_budget import DownloadBudget
 from registry.upstream.via import names_passed
 
+REASON = "download"  # the label of the metric of clients that were refused
 CALM = 1.0  # seconds without a download after which the memory of downloads is given back
 _Key = tuple[Repository, Digest, tuple[str, ...]]
 
@@ -37,8 +40,12 @@ class Downloads:
         budget: DownloadBudget,
         bandwidth: Bandwidth,
         on_delivered: Callable[[DownloadRequest, int | None], None],
+        most_readers: int,
     ) -> None:
-        """`on_delivered` is called with each blob that was downloaded, and its size in bytes."""
+        """`on_delivered` is called with each blob that was downloaded, and its size in bytes.
+
+        `most_readers` is how many clients may read one download.
+        """
         self._content = content
         self._tasks = tasks
         self._clock = clock
@@ -46,17 +53,26 @@ class Downloads:
         self.budget = budget
         self.bandwidth = bandwidth
         self._on_delivered = on_delivered
+        self._most_readers = most_readers
         self._running: dict[_Key, Download] = {}
+        self._crowded: set[_Key] = set()  # of which clients were refused, so that it is logged once
         self._have_ended = asyncio.Event()
 
-    def join(self, request: DownloadRequest) -> tuple[Download, bool]:
+    def join(
+        self, request: DownloadRequest, *, is_for_client: bool = False
+    ) -> tuple[Download, bool]:
         """Return the download of a blob, and whether it had already begun in this process.
 
         The caller reads it until it calls `Download.leave`.
+
+        Raises:
+            TooManyReaders: it is for a client, and as many as are allowed read the download.
         """
         key = _make_key(request)
         running = self._running.get(key)
         if running is not None and not running.is_over:
+            if is_for_client and running.readers >= self._most_readers:
+                self._refuse_reader(key)
             running.readers += 1
             return running, True
         download = self._running[key] = self._build(request)
@@ -64,6 +80,20 @@ class Downloads:
         task = self._tasks.start(download.run())
         task.add_done_callback(lambda done: self._end(done, key, download, request))
         return download, False
+
+    def _refuse_reader(self, key: _Key) -> NoReturn:
+        self._metrics.refused_requests.labels(REASON).inc()
+        if key not in self._crowded:
+            self._crowded.add(key)
+            repository, digest, _ = key
+            log = get_logger("registry.mirror")
+            log.warning(
+                "too many clients for one download",
+                blob=str(digest),
+                repository=str(repository),
+                clients=self._most_readers,
+            )
+        raise TooManyReaders(self._most_readers)
 
     def are_delivering(self, request: DownloadRequest) -> bool:
         """Whether the registry has delivered all of a blob, and that is being recorded."""
@@ -105,6 +135,7 @@ class Downloads:
     ) -> None:
         if self._running.get(key) is download:
             del self._running[key]
+            self._crowded.discard(key)
         if not self._running:
             self._have_ended.set()
         if not task.cancelled() and download.is_delivered and download.failure is None:

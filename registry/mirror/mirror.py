@@ -6,6 +6,7 @@ from registry.mirror.blobs import Blobs
 from registry.mirror.circles import Circles
 from registry.mirror.manifests import Manifests
 from registry.mirror.mirror_rules import MirrorRules
+from registry.mirror.repository_list import RepositoryList
 from registry.mirror.routing import UpstreamTable
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.upstream.via import ViaWriter
@@ -26,3 +27,4 @@ class Mirror:
     manifests: Manifests
     blobs: Blobs
     lists: TagsAndReferrers
+    repositories: RepositoryList

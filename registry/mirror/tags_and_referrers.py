@@ -1,6 +1,5 @@
 """How the mirror answers lists: the tags of a repository, the referrers of a digest."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,13 +24,11 @@ from registry.mirror.question_limit import QuestionLimit
 from registry.mirror.upstream_waits import UpstreamWaits
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
-from registry.oci.pagination import Page, cut_page
 from registry.settings.model import TagSettings
 from registry.tasks import Tasks
 from registry.upstream.contract import Fallback, Source, UpstreamList
 from registry.upstream.via import names_passed
 
-AT_ONCE = 500  # repositories that are looked at in one turn of the event loop
 TAGS = "tags"  # the subject under which the catalog has the tags of a repository
 
 
@@ -195,21 +192,6 @@ class TagsAndReferrers:
             )
         except StoreError as error:  # then the upstream is asked again the next time
             self._log.error("list not recorded", repository=str(repository), why=str(error))
-
-    async def list_repositories(
-        self, count: int, last: str | None, may_see: Callable[[str], bool]
-    ) -> Page:
-        """Return a page of the repositories with a manifest that the client may see."""
-        seen: list[str] = []
-        after, most = last or "", count + 1
-        while len(seen) <= count:
-            found = self._manifests.list_repositories(after, most)
-            seen += filter(may_see, found)
-            if len(found) < most:
-                break
-            after, most = found[-1], max(most, AT_ONCE)  # the client may see few of them
-            await asyncio.sleep(0)  # other clients come first
-        return cut_page(seen, count, last)
 
     def _is_fresh(self, checked: float) -> bool:
         return abs(self._clock() - checked) <= self._tags.fresh_for

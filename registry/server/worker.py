@@ -11,6 +11,7 @@ from registry.api.access_log import AccessLog
 from registry.api.admission import Admission
 from registry.api.connection import ClientServer
 from registry.api.middleware import Middleware
+from registry.api.open_requests import OpenRequests
 from registry.api.repeated_answers import ResponseCache
 from registry.api.routes import PullApi
 from registry.metrics.process_metrics import Metrics
@@ -19,6 +20,7 @@ from registry.server.connections import Connections
 from registry.server.listener import Listener
 from registry.server.loop_errors import ignore_second_ends
 from registry.server.shared import DRAIN, SharedResources
+from registry.settings.client_networks import find_network
 from registry.tasks import Tasks
 from registry.wiring.access import (
     build_access,
@@ -46,8 +48,10 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         )
         access_log = await _open_log(stack, shared, metrics)
         proxies, show_address = build_proxies(shared.settings), access_log.show_address
-        api = PullApi(mirror, _admit(shared), show_address)
-        middleware = Middleware(access_log, api.answer, proxies)
+        api = PullApi(mirror, _admit(shared, metrics), show_address)
+        most = shared.settings.limits.requests_per_address
+        open_requests = OpenRequests(most, metrics, find_network, show_address)
+        middleware = Middleware(access_log, api.answer, proxies, open_requests)
         # `Connections` closes those without requests: aiohttp knows of no repeated answers.
         server = ClientServer(middleware.answer, access_log.write_refusal, keep_alive=math.inf)
         # aiohttp waits twice for `shutdown_timeout`: for the answers, and again after it has cut
@@ -64,7 +68,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         )
         listener = Listener(
             server,
-            ResponseCache(access_log),
+            ResponseCache(access_log, open_requests=open_requests),
             shared.pulls,
             tls=shared.tls,
             connections=connections,
@@ -104,9 +108,9 @@ async def _open_log(stack: AsyncExitStack, shared: SharedResources, metrics: Met
     return AccessLog(metrics, build_show_address(settings), records)
 
 
-def _admit(shared: SharedResources) -> Admission | None:
+def _admit(shared: SharedResources, metrics: Metrics) -> Admission | None:
     """Return what decides who is let through; None if that is everybody."""
     if shared.settings.access.mode == "open":
         return None
-    access = build_access(shared.settings, shared.folder)
+    access = build_access(shared.settings, shared.folder, metrics)
     return Admission(access.control, access.rules, access.challenges)

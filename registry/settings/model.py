@@ -148,8 +148,9 @@ class LimitSettings(Section):
     without requests, and for a client that accepts nothing of its answer. A client that accepts
     less than `min_send_rate` bytes a second of its answer is cut too.
 
-    One client address may ask `not_found_per_address` times a second for what no upstream has, and
-    20 times as often at once.
+    One client address may have `requests_per_address` requests that are not answered yet. It may
+    ask `not_found_per_address` times a second for what no upstream has, and 20 times as often at
+    once. `readers_per_download` clients may get a blob while it is downloaded.
 
     All downloads of a process together use at most `download_memory` bytes for what they bring
     before its turn, and at most `download_connections` connections.
@@ -162,7 +163,9 @@ class LimitSettings(Section):
     idle_timeout: Annotated[Duration, Gt(0)] = 75.0
     send_timeout: Annotated[Duration, Gt(0)] = 60.0
     min_send_rate: Size = 1024
+    requests_per_address: Annotated[int, Interval(ge=1, le=1_000_000)] = 1000
     not_found_per_address: Annotated[int, Interval(ge=1, le=1_000_000)] = 10
+    readers_per_download: Annotated[int, Interval(ge=1, le=1_000_000)] = 2000
     download_memory: Annotated[Size, Ge(1024**2)] = 32 * 1024**2
     download_connections: Annotated[int, Interval(ge=1, le=10_000)] = 64
 

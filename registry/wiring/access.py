@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,14 @@ from registry.access.accounts_file import LiveAccounts
 from registry.access.certificate_expiry import ExpiryWatch
 from registry.access.challenges import Challenges
 from registry.access.control import AccessControl
-from registry.access.login_limit import LoginLimit
+from registry.access.login_limit import (
+    TOKEN_BURST,
+    TOKEN_FLOOD,
+    TOKEN_RATE,
+    WRONG_CREDENTIALS,
+    WRONG_PASSWORDS,
+    LoginLimit,
+)
 from registry.access.networks import Networks
 from registry.access.proxies import TrustedProxies
 from registry.access.record_collector import RecordCollector
@@ -39,7 +47,7 @@ class Access:
     challenges: Challenges
 
 
-def build_access(settings: Settings, folder: DataFolder) -> Access:
+def build_access(settings: Settings, folder: DataFolder, metrics: Metrics) -> Access:
     """Build it for one process.
 
     Raises:
@@ -49,11 +57,16 @@ def build_access(settings: Settings, folder: DataFolder) -> Access:
     from registry.access.passwords import PasswordChecks  # noqa: PLC0415
 
     access = settings.access
+    show_address = build_show_address(settings)
+    make = partial(LoginLimit, find_network, show_address=show_address)
+    note_refused = metrics.refused_requests.labels("logins").inc
     control = AccessControl(
         LiveAccounts(folder.accounts),
         TokenSigner(open_key(folder.token_key)),
         Networks(access.networks),
-        PasswordChecks(LoginLimit(find_network)),
+        PasswordChecks(make(event=WRONG_PASSWORDS), note_refused),
+        guesses=make(event=WRONG_CREDENTIALS),
+        tokens=make(event=TOKEN_FLOOD, rate=TOKEN_RATE, burst=TOKEN_BURST),
     )
     return Access(control, build_rules(settings), Challenges(access.login_hosts))
 

@@ -30,6 +30,7 @@ from registry.mirror.mirror_rules import MirrorRules
 from registry.mirror.negative_cache import NegativeCache
 from registry.mirror.outages import Outages
 from registry.mirror.question_limit import QuestionLimit
+from registry.mirror.repository_list import RepositoryList
 from registry.mirror.revalidation import Revalidator
 from registry.mirror.routing import UpstreamTable
 from registry.mirror.tag_decisions import TagDecisions
@@ -123,6 +124,7 @@ class PullServices:
             manifests=self._build_manifests(),
             blobs=self._build_blobs(),
             lists=self._build_lists(),
+            repositories=RepositoryList(self._manifest_catalog),
         )
 
     def _build_manifests(self) -> Manifests:
@@ -191,6 +193,7 @@ class PullServices:
             budget=budget,
             bandwidth=self._bandwidth,
             on_delivered=trials.note,
+            most_readers=limits.readers_per_download,
         )
 
     @cached_property

@@ -11,10 +11,11 @@ from types import MappingProxyType
 import pytest
 from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 
-from registry.access import login_limit
-from registry.api import connection, socket_writing
+from registry.access import login_limit, passwords
+from registry.api import connection, open_requests, socket_writing
 from registry.catalog import upstream_lists
-from registry.mirror import question_limit
+from registry.content import pull_log
+from registry.mirror import question_limit, repository_list
 from registry.oci import byte_ranges, manifest
 from registry.server import descriptors, handshakes, listener, open_connection
 from registry.settings.model import LimitSettings
@@ -142,7 +143,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "What any other client says in `Forwarded` or `X-Forwarded-For` is not believed, and neither is a proxy whose two headers say different things.": "integration/test_trusted_proxies.py::test_headers_of_others_are_not_believed unit/access/test_proxies.py::test_headers_that_disagree_are_not_believed",
         "A client whose address is not known in this way is in no group of `access.networks`, also if its proxy is.": "integration/test_trusted_proxies.py::test_a_client_is_never_taken_for_its_proxy",
         # Limits
-        "At a limit the mirror closes the connection that is the least useful, or it answers 503 with `Retry-After`.": "unit/server/test_room_for_clients.py::test_the_oldest_idle_connection_makes_room unit/server/test_room_for_clients.py::test_without_room_a_client_is_told_so",
+        "At a limit the mirror closes the connection that is the least useful, or it answers 503 or 429 with `Retry-After`.": "unit/server/test_room_for_clients.py::test_the_oldest_idle_connection_makes_room unit/server/test_room_for_clients.py::test_without_room_a_client_is_told_so integration/test_request_limits.py::test_requests_of_a_client_behind_a_proxy_are_counted integration/test_request_limits.py::test_a_download_has_so_many_readers",
         "It never waits for a client without a limit.": "unit/server/test_connections.py::test_a_silent_client_is_closed unit/server/test_connections.py::test_a_head_that_is_dribbled_is_cut unit/server/test_tls_connections.py::test_a_handshake_has_its_time unit/server/test_connections.py::test_idle_connections_are_closed unit/server/test_connections.py::test_who_does_not_read_is_cut unit/server/test_connections.py::test_an_endless_body_is_cut_after_the_answer",
         "Limits of connections and of requests are for each worker process.": "unit/server/test_limits.py::test_connections_are_planned unit/server/test_limits.py::test_overload_is_explained unit/mirror/test_question_limit.py::test_who_asks_for_too_much_is_refused",
         "In `/metrics`, `refused` is `entrepot_refused_connections_total`, and `cut` is `entrepot_cut_connections_total`, with the `reason` in parentheses.": "faults/attacks/test_attacks.py::test_an_attack_ends unit/server/test_room_for_clients.py::test_one_address_does_not_take_all",
@@ -155,6 +156,13 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "bytes of a request's head | 256 KiB; one header 64 KiB, the first line 8,190 bytes | the connection is closed; for one header or the line, 400 | cut (`large request`); `entrepot_requests_total`": "unit/server/test_connections.py::test_a_large_head_is_cut unit/api/test_connection.py::test_no_level_of_the_log_quotes_a_client",
         "TLS handshakes at once | 1,024 | the oldest is closed, if it has taken longer than 5 s | cut (`room for others`)": "unit/server/test_tls_connections.py::test_handshakes_are_few",
         "TLS handshakes of one address at once | 64 | further ones of this address wait for `request_timeout`, then their connections are closed | cut (`no request`)": "unit/server/test_tls_connections.py::test_handshakes_of_one_address_wait_for_each_other unit/server/test_tls_connections.py::test_a_handshake_that_waits_too_long_is_closed",
+        "requests of one address that are not answered to their end (`requests_per_address`) | 1,000 | further ones wait for up to 5 s and are then answered 429, and at once if 1,000 others wait | `entrepot_delayed_requests_total` (`address`), `entrepot_refused_requests_total` (`address`)": "integration/test_request_limits.py::test_requests_of_a_client_behind_a_proxy_are_counted unit/api/test_open_requests.py::test_an_address_with_too_many_is_refused unit/api/test_open_requests.py::test_no_more_wait_than_are_answered unit/api/test_repeated_blobs.py::test_blobs_that_are_sent_count_as_requests unit/api/test_middleware.py::test_requests_of_an_address_are_counted_until_they_are_answered",
+        "clients that get one blob while it is downloaded (`readers_per_download`) | 2,000 | 503, until the blob is stored | `entrepot_refused_requests_total` (`download`)": "integration/test_request_limits.py::test_a_download_has_so_many_readers unit/mirror/test_readers_of_downloads.py::test_a_download_has_so_many_readers",
+        "wrong tokens and logins of one address | 20 at once, and one in 2 s | each answer after 2 s; what is right is answered at once": "unit/access/test_guesses.py::test_who_guesses_waits_for_the_answer",
+        "requests of one address for tokens of `/token` | 200 at once, and 10 a second | each answer after 2 s": "unit/access/test_guesses.py::test_who_floods_the_tokens_waits",
+        "passwords that wait for their check, of which two run at once, with a lower priority than pulls | 64 | of those that wait, the one whose address was wrong most often gets 429; who has logged in before is served | `entrepot_refused_requests_total` (`logins`)": "unit/access/test_passwords.py::test_too_many_wait unit/access/test_passwords.py::test_checks_have_a_lower_priority unit/access/test_check_queue.py::test_a_full_queue_has_room_for_who_was_wrong_less_often unit/access/test_passwords.py::test_checks",
+        "repositories that are looked at for one page of `_catalog` | 50,000, in steps of 25 | the page is shorter, or empty with a `Warning`": "unit/mirror/test_repository_list.py::test_the_work_for_a_page_is_bounded unit/mirror/test_repository_list.py::test_a_page_is_shorter_rather_than_dear unit/mirror/test_repository_list.py::test_other_work_is_done_between_the_steps",
+        "pulls that wait to be recorded, if the catalog refuses | 50,000 | further ones are not recorded": "unit/content/test_pull_log.py::test_a_catalog_that_refuses_fills_no_memory",
         "requests of one address for what no upstream has (`not_found_per_address`) | 10 a second, and 200 at once | further ones wait for up to 5 s and are then answered 429; what is stored is served to this address as before | `entrepot_delayed_requests_total` (`not found`)": "unit/mirror/test_limited_questions.py::test_what_does_not_exist_is_limited unit/mirror/test_question_limit.py::test_a_request_waits_for_its_token unit/api/test_errors.py::test_an_address_that_asks_too_much_is_told_when_to_try_again",
         "time for a TLS handshake (`handshake_timeout`) | 15 s | the connection is closed | cut (`slow handshake`)": "unit/server/test_tls_connections.py::test_a_handshake_has_its_time",
         "wrong passwords of one address, or of one IPv6 /64 network | 20 at once, and then one in 2 s | a password that was not checked yet is answered 429; known ones and tokens are served as before": "unit/access/test_passwords.py::test_a_known_password_is_not_limited unit/access/test_login_limit.py::test_an_address_that_is_often_wrong_has_to_wait unit/access/test_login_limit.py::test_a_network_of_ipv6_is_one_address",
@@ -224,6 +232,11 @@ def write_numbers() -> list[str]:
         f"| TLS handshakes at once | {handshakes.MAX_HANDSHAKES:,} |",
         f" if it has taken longer than {open_connection.SLOW_HANDSHAKE:.0f} s |",
         f"| TLS handshakes of one address at once | {handshakes.MAX_PER_ADDRESS} |",
+        f"(`requests_per_address`) | {limits.requests_per_address:,} | further ones wait for up to {open_requests.PATIENCE:.0f} s and are then answered 429, and at once if {limits.requests_per_address:,} others wait |",
+        f"(`readers_per_download`) | {limits.readers_per_download:,} |",
+        f"with a lower priority than pulls | {passwords.MOST_WAITING} |",
+        f"| repositories that are looked at for one page of `_catalog` | {repository_list.MOST:,}, in steps of {repository_list.STEP} |",
+        f"| pulls that wait to be recorded, if the catalog refuses | {pull_log.MOST_NOTED:,} |",
         f"| {limits.not_found_per_address} a second, and {limits.not_found_per_address * question_limit.BURST:.0f} at once |",
         f"| further ones wait for up to {question_limit.PATIENCE:.0f} s and",
         f"| {login_limit.BURST:.0f} at once, and then one in {1 / login_limit.RATE:.0f} s |",

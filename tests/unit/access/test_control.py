@@ -36,6 +36,13 @@ class Clock:
         return self.now
 
 
+def write_accounts(path: Path, accounts: Accounts) -> None:
+    """Replace the file of the accounts."""
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(format_accounts(accounts)))
+    new.replace(path)
+
+
 class Site:
     """Accounts in a file, and who reads them."""
 
@@ -53,9 +60,7 @@ class Site:
         )
 
     def write(self, accounts: Accounts) -> None:
-        new = self.path.with_suffix(".new")
-        new.write_text(json.dumps(format_accounts(accounts)))
-        new.replace(self.path)
+        write_accounts(self.path, accounts)
 
     def change(self, accounts: Accounts) -> None:
         """Change the file, and let the time go by in which nobody looks at it."""

@@ -15,6 +15,7 @@ from registry.api.access_log import AccessLog
 from registry.api.blobs import answer_blob
 from registry.api.connection import ClientServer
 from registry.api.middleware import Middleware, Notes
+from registry.api.open_requests import OpenRequests
 from registry.api.repeated_answers import ResponseCache
 from registry.api.replaying_protocol import ReplayingProtocol
 from registry.metrics.process_metrics import Metrics
@@ -23,9 +24,11 @@ from registry.mirror.cache_status import CacheStatus
 from registry.mirror.kept_blobs import KeptBlob
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
+from registry.settings.client_networks import find_network
 from registry.store.contract import FileBody
 
 SIZE = 16 << 20  # bytes; more than the kernel takes for a client that does not read
+REFUSED_AFTER = 0.05  # seconds that a request waits if its address has too many
 DIGEST = Digest.of(b"")  # nothing here compares it with the bytes
 
 
@@ -38,7 +41,8 @@ class BlobSite:
 
     stored = CacheStatus.HIT
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, most_requests: int = 1000) -> None:
+        """`most_requests` is how many requests an address may have at once."""
         self.path = path
         self.content = os.urandom(4096) * (SIZE // 4096)
         path.write_bytes(self.content)
@@ -48,9 +52,12 @@ class BlobSite:
         self.version = 0  # of the catalog
         self.port = 0
         access_log = AccessLog(self.metrics)
-        handler = Middleware(access_log, self._answer).answer
+        open_requests = OpenRequests(
+            most_requests, self.metrics, find_network, patience=REFUSED_AFTER
+        )
+        handler = Middleware(access_log, self._answer, open_requests=open_requests).answer
         self.server = ClientServer(handler, access_log.write_refusal, keep_alive=1000)
-        self.cache = ResponseCache(access_log)
+        self.cache = ResponseCache(access_log, open_requests=open_requests)
         self.connections: list[ReplayingProtocol] = []
         self.clients: list[Client] = []
         self._read_buffer = memoryview(bytearray(65536))
@@ -142,9 +149,9 @@ class Client:
 
 
 @asynccontextmanager
-async def open_blob_site(folder: Path) -> AsyncIterator[BlobSite]:
+async def open_blob_site(folder: Path, most_requests: int = 1000) -> AsyncIterator[BlobSite]:
     """Open the server on a free port of the loopback."""
-    site = BlobSite(folder / "blob")
+    site = BlobSite(folder / "blob", most_requests)
     listening = await asyncio.get_running_loop().create_server(site.make_protocol, "127.0.0.1", 0)
     site.port = listening.sockets[0].getsockname()[1]
     try:

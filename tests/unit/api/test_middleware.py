@@ -9,6 +9,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from registry.api.access_log import AccessLog
 from registry.api.middleware import Middleware, Notes
+from registry.api.open_requests import OpenRequests
 from registry.metrics.process_metrics import Metrics
 
 
@@ -56,3 +57,27 @@ async def test_client_that_left_is_not_our_failure() -> None:
 
     assert response.status == 499
     assert count(metrics, "499") == 1.0
+
+
+async def test_requests_of_an_address_are_counted_until_they_are_answered() -> None:
+    """The next one is answered 429 with `Retry-After`, and then again as usual."""
+    metrics = Metrics()
+    end = asyncio.Event()
+
+    async def wait(_: web.BaseRequest, __: Notes) -> web.StreamResponse:
+        await end.wait()
+        return web.Response()
+
+    limit = OpenRequests(1, metrics, str.encode, patience=0.01)
+    middleware = Middleware(AccessLog(metrics), wait, open_requests=limit)
+    request = make_request(is_closing=False)
+    first = asyncio.create_task(middleware.answer(request))
+    await asyncio.sleep(0)
+
+    refused = await asyncio.create_task(middleware.answer(request))
+    end.set()
+    await first
+    answered = await asyncio.create_task(middleware.answer(request))
+
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "5")
+    assert (answered.status, count(metrics, "429")) == (200, 1.0)

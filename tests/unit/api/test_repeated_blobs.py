@@ -248,3 +248,27 @@ async def test_what_is_remembered_is_bounded(site: BlobSite) -> None:
     client.writer.write(b"GET /blob?4 HTTP/1.1\r\nHost: a\r\nRange: bytes=1-1\r\n\r\n")
     await client.read()
     assert site.reopened == 1
+
+
+async def test_blobs_that_are_sent_count_as_requests(tmp_path: Path) -> None:
+    """A client that does not read has one request in flight, which aiohttp then counts too."""
+    async with open_blob_site(tmp_path, most_requests=1) as site:
+        client = await site.warm()
+        slow = await site.connect(window=4096)
+        slow.ask()
+        await slow.reader.readuntil(b"\r\n\r\n")
+        asked = site.asked
+
+        for part in ("0-9", ""):
+            client.ask(part)
+            status, body = await client.read()
+            assert (status, b"limits.requests_per_address" in body) == (429, True)
+        assert (site.asked, site.used) == (asked, 1)
+
+        slow.writer.transport.abort()
+        status = 429
+        async with asyncio.timeout(20):
+            while status == 429:
+                client.ask("0-9")
+                status, _ = await client.read()
+        assert status == 206

@@ -28,6 +28,7 @@ MIRROR = Mirror(
     manifests=NOT_CALLED,
     blobs=NOT_CALLED,
     lists=NOT_CALLED,
+    repositories=NOT_CALLED,
 )
 API = PullApi(MIRROR)
 

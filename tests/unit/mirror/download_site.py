@@ -9,13 +9,14 @@ from registry.mirror.download_request import DownloadRequest
 from registry.mirror.downloads import Downloads
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
+from registry.settings.model import LimitSettings
 from registry.store.data_folder import DataFolder
 from registry.store.ingests import Ingests
 from registry.tasks import Tasks
 from registry.wiring.content import open_handles
 from tests.fakes.source import MemorySource, Tap
 from tests.fakes.space import AmpleSpace
-from tests.harness.process_parts import ProcessParts
+from tests.harness.process_parts import LIMITS, ProcessParts
 
 REPOSITORY = Repository("docker.io", "library/a")
 CONTENT = bytes(range(256)) * 1000
@@ -25,16 +26,23 @@ DIGEST = Digest.of(CONTENT)
 class Site:
     """One upstream, one data folder, and any number of processes on it."""
 
-    def __init__(self, folder: DataFolder, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, folder: DataFolder, stack: AsyncExitStack, limits: LimitSettings = LIMITS
+    ) -> None:
         self.folder = folder
+        self.limits = limits
         self.tap = Tap()
         self.source = MemorySource(self.tap, blobs={(REPOSITORY.name, str(DIGEST)): CONTENT})
         self.space = AmpleSpace()
         self._stack = stack
 
     async def open_process(self) -> Downloads:
+        return (await self.open_parts()).downloads
+
+    async def open_parts(self) -> ProcessParts:
         tasks = await self._stack.enter_async_context(Tasks())
-        return ProcessParts(open_handles(self.folder), space=self.space, tasks=tasks).downloads
+        handles = open_handles(self.folder)
+        return ProcessParts(handles, limits=self.limits, space=self.space, tasks=tasks)
 
     def order(self, size: int | None = len(CONTENT)) -> DownloadRequest:
         return DownloadRequest(REPOSITORY, DIGEST, size, self.source, 1)

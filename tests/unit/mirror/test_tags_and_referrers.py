@@ -12,7 +12,7 @@ import pytest
 from registry.catalog.database import Database
 from registry.errors import NameUnknown, ReferrersUnsupported, UpstreamUnreachable
 from registry.mirror.cache_status import CacheStatus
-from registry.mirror.tags_and_referrers import AT_ONCE, ServedList
+from registry.mirror.tags_and_referrers import ServedList
 from registry.oci.digest import Digest
 from registry.oci.manifest import Manifest
 from registry.oci.names import Repository
@@ -55,30 +55,6 @@ def source() -> MemorySource:
 async def site(tmp_path: Path, source: MemorySource) -> AsyncIterator[ProcessParts]:
     async with open_site(tmp_path, source) as site:
         yield site
-
-
-async def test_what_a_client_may_not_see_holds_up_nobody(site: ProcessParts) -> None:
-    """A list of many repositories, of which a client may see two, is made in many turns."""
-    names = [f"docker.io/team/a{number:05}" for number in range(10 * AT_ONCE)]
-    query = "INSERT INTO holdings (repository, digest, seen) VALUES (?, 'sha256:0', 0)"
-    await site.database.write(lambda rows: rows.executemany(query, [(name,) for name in names]))
-    seen, turns = [names[5], names[-1]], [0]
-
-    async def take_turns() -> None:
-        while True:
-            turns[0] += 1
-            await asyncio.sleep(0)
-
-    async with Tasks() as tasks:
-        tasks.start(take_turns())
-        pages = [
-            await site.lists.list_repositories(count, last, seen.__contains__)
-            for count, last in ((1, None), (1, seen[0]), (0, None), (5, None))
-        ]
-
-    assert [each.entries for each in pages] == [(seen[0],), (seen[1],), (), tuple(seen)]
-    assert [each.next_last for each in pages] == [seen[0], None, None, None]
-    assert turns[0] >= 3 * 10
 
 
 async def test_requests_do_not_prolong_an_error(site: ProcessParts, source: MemorySource) -> None:
