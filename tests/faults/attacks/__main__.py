@@ -1,22 +1,29 @@
-"""All attacks at full size, as a table: `python -m tests.faults.attacks [KIND]...`."""
+"""All attacks at full size, as a table: `python -m tests.faults.attacks [--users] [KIND]...`.
+
+With `--users`, the mirror has users and rules, the attacker of the usual kinds is one of them, and
+there are attacks on logins too.
+"""
 
 import sys
 import tempfile
 from pathlib import Path
 
+from tests.faults.attacks.kinds import OF_USERS
 from tests.faults.attacks.sizes import DESCRIPTORS, FULL, SECONDS
 from tests.faults.attacks.trial import HEAD, Trial
 
 
-def main(kinds: list[str]) -> None:
+def main(arguments: list[str]) -> None:
+    has_users = "--users" in arguments
+    kinds = [each for each in arguments if each != "--users"] or list(FULL)
     sys.stdout.write(f"{HEAD}\n")
     for kind, count in FULL.items():
         for descriptors in DESCRIPTORS:
-            if kinds and kind not in kinds:
+            if kind not in kinds or (kind in OF_USERS and not has_users):
                 continue
             with (
                 tempfile.TemporaryDirectory() as folder,
-                Trial(Path(folder), kind, descriptors) as trial,
+                Trial(Path(folder), kind, descriptors, has_users=has_users) as trial,
             ):
                 outcome = trial.run(count, SECONDS)
             sys.stdout.write(f"{outcome}\n")

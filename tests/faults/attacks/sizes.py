@@ -14,6 +14,10 @@ FULL = MappingProxyType(
         "many ranges": 20,
         "pipelining unread": 100,
         "endless bodies": 50,
+        "wrong passwords": 50,
+        "wrong passwords from many": 50,
+        "token floods": 50,
+        "guessed tokens": 50,
     }
 )
 DESCRIPTORS = (1024, 20_000)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
-from tests.faults.attacks.attacker import KINDS
+from tests.faults.attacks.kinds import KINDS, OF_USERS
 from tests.faults.attacks.sizes import DESCRIPTORS, FULL, SECONDS
 from tests.faults.attacks.trial import Trial
 from tests.integration.wire import fetch, wait_until
@@ -103,15 +103,30 @@ def test_a_small_attack(tmp_path: Path, note: Callable[[str], None], kind: str) 
     assert outcome.list_faults() == []
 
 
+@pytest.mark.programs
+@pytest.mark.alone
+@pytest.mark.parametrize("kind", [*OF_USERS, "lists"])
+def test_a_small_attack_on_users(tmp_path: Path, note: Callable[[str], None], kind: str) -> None:
+    """Of the attacks on logins, and with lists of what is hidden, a fifth has the same bars."""
+    with Trial(tmp_path, kind, 384, has_users=True) as trial:
+        outcome = trial.run(FULL[kind] // 5, 5)
+
+    note(str(outcome))
+    assert outcome.list_faults() == []
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("descriptors", DESCRIPTORS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "has_users"),
+    [*((kind, False) for kind in KINDS), *((kind, True) for kind in (*KINDS, *OF_USERS))],
+)
 def test_a_full_attack(
-    tmp_path: Path, note: Callable[[str], None], kind: str, descriptors: int
+    tmp_path: Path, note: Callable[[str], None], kind: str, descriptors: int, *, has_users: bool
 ) -> None:
     """Each attack at full size keeps the bars."""
-    with Trial(tmp_path, kind, descriptors) as trial:
+    with Trial(tmp_path, kind, descriptors, has_users=has_users) as trial:
         outcome = trial.run(FULL[kind], SECONDS)
 
     note(str(outcome))

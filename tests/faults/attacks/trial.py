@@ -1,20 +1,27 @@
 """One attack on a real mirror beside ten honest clients, and what it did to them."""
 
+import base64
 import json
+import sqlite3
 import statistics
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 from urllib.error import HTTPError
 
 from tests.fakes.certificates import make_authority
 from tests.fakes.upstream import FakeUpstream
+from tests.faults.attacks.kinds import LOGIN_HOST, OF_USERS
 from tests.faults.attacks.measurement import MIB, Usage, Watch, measure, wait_for_descriptors
+from tests.harness.deadline import await_truth
 from tests.harness.mirror import MirrorProcess
 
 RETURN = 60.0  # seconds after which all descriptors have to be back
@@ -22,6 +29,15 @@ SLACK = 24  # descriptors that may stay: of upstreams, of the catalog, of honest
 OVER_TLS = frozenset({"handshakes left open"})
 BLOB = 8 * MIB
 REPOSITORY = "library/attacked"
+PASSWORD = "correct horse battery"
+HIDDEN = 20_000  # repositories that nobody may see, for the attack with lists
+ACCESS: Mapping[str, Any] = MappingProxyType(
+    {
+        "mode": "users",
+        "login_hosts": [LOGIN_HOST],
+        "rules": [{"who": ["@team"], "allow": ["docker.io/library/*"]}],
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,7 @@ class Outcome:
     attack: dict[str, Any]
     ready: str
     counted: dict[str, float]
+    login: str = ""
 
     def list_faults(self) -> list[str]:
         """Return which of the bars it does not keep."""
@@ -93,7 +110,10 @@ class Outcome:
                 f"{self.loaded.descriptors:,} → {self.peak.descriptors:,}",
                 mib(self.peak.sockets),
                 f"{self.back_after:.0f} s",
-                ", ".join(f"{name} {count:.0f}" for name, count in self.counted.items()),
+                ", ".join(
+                    [f"{name} {count:.0f}" for name, count in self.counted.items()]
+                    + [self.login] * bool(self.login)
+                ),
                 "",
             ]
         ).strip()
@@ -109,11 +129,24 @@ class Trial:
     """A mirror with a small image and a large blob, which `with` starts and stops."""
 
     def __init__(
-        self, folder: Path, kind: str, descriptors: int, limits: Mapping[str, int] | None = None
+        self,
+        folder: Path,
+        kind: str,
+        descriptors: int,
+        limits: Mapping[str, int] | None = None,
+        *,
+        has_users: bool = False,
     ) -> None:
-        """`descriptors` is the limit, soft and hard, of each process; `limits` are its settings."""
+        """`descriptors` is the limit, soft and hard, of each process; `limits` are its settings.
+
+        With `has_users`, honest clients log in, and the attacker has a token, except for attacks on
+        logins.
+        """
         self._kind = kind
         self._descriptors = descriptors
+        self._has_users = has_users
+        self._honest: list[str] = []
+        self._attacker: list[str] = []
         self._hub = FakeUpstream()
         settings: dict[str, Any] = {"limits": dict(limits or {})}
         self._ca: list[str] = []
@@ -122,6 +155,8 @@ class Trial:
             files = {"tls_cert": str(authority.certificate), "tls_key": str(authority.key)}
             settings["server"] = files
             self._ca = ["--ca", str(authority.root)]
+        if has_users:
+            settings["access"] = dict(ACCESS)
         self._settings = settings
         self._folder = folder
 
@@ -136,7 +171,27 @@ class Trial:
         self._large = f"/v2/{REPOSITORY}/blobs/{large}"
         limit = f"--nofile={self._descriptors}:{self._descriptors}"
         self._mirror.start_anew(under=["prlimit", limit])
+        if self._has_users:
+            self._add_accounts()
         return self
+
+    def _add_accounts(self) -> None:
+        for name in ("alice", "bob"):
+            add = ("users", "add", name, "--group", "team", "--password-stdin")
+            assert self._mirror.run(*add, stdin=PASSWORD).returncode == 0
+        made = self._mirror.run("tokens", "add", "mallory", "--group", "team", "--json")
+        secret = made.stdout.split('"token": "')[1].split('"')[0]
+        self._honest = ["--header", f"Authorization: Basic {_encode_login('alice')}"]
+        if self._kind not in OF_USERS:
+            self._attacker = [f"Authorization: Bearer {secret}"]
+        await_truth(lambda: self._log_in("alice")[0] == HTTPStatus.OK)
+
+    def _hide_repositories(self) -> None:
+        """Add names to the catalog that no rule allows."""
+        with closing(sqlite3.connect(self._mirror.data / "catalog.db", timeout=30)) as rows, rows:
+            (digest,) = rows.execute("SELECT digest FROM holdings LIMIT 1").fetchone()
+            names = ((f"docker.io/hidden/{number:06}", digest, 1.0) for number in range(HIDDEN))
+            rows.executemany("INSERT INTO holdings VALUES (?, ?, ?)", names)
 
     def __exit__(self, *_: object) -> None:
         self._mirror.kill()
@@ -146,6 +201,8 @@ class Trial:
         """Measure honest clients alone and during an attack of `count` connections."""
         pid, port = self._mirror.pid, int(self._mirror.host.rpartition(":")[2])
         self._ask_honestly(1, [*self._small, self._large])  # everything is stored from now on
+        if self._has_users and self._kind == "lists":
+            self._hide_repositories()
         idle = measure(pid, port)
         with Watch(pid, port) as alone:
             before = self._ask_honestly(seconds, self._small)
@@ -154,11 +211,14 @@ class Trial:
         with (
             Watch(pid, port) as attacked,
             subprocess.Popen(
-                [*command, str(count), kind_target], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                [*command, str(count), kind_target, *self._attacker],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
             ) as attacker,
         ):
             time.sleep(min(5.0, seconds / 2))  # until its connections are open
             during = self._ask_honestly(seconds, self._small)
+            login = self._try_login() if self._kind in OF_USERS else ""
             ready = self._look_at("readyz")
             said, _ = attacker.communicate(b"\n")
         back_after = wait_for_descriptors(pid, port, idle.descriptors + SLACK, RETURN)
@@ -175,12 +235,31 @@ class Trial:
             json.loads(said),
             ready,
             self._read_counters(),
+            login,
         )
+
+    def _try_login(self) -> str:
+        """Log in as somebody who has not logged in yet; return what came of it, and when."""
+        status, seconds = self._log_in("bob")
+        return f"new login: {status} after {seconds:.1f} s"
+
+    def _log_in(self, name: str) -> tuple[int, float]:
+        """Pull with a password; return the status, and how many seconds it took."""
+        headers = {"Authorization": f"Basic {_encode_login(name)}"}
+        request = urllib.request.Request(f"{self._mirror.url}{self._small[0]}", headers=headers)
+        began = time.monotonic()
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                status = answer.status
+        except HTTPError as error:
+            status = error.code
+        return status, time.monotonic() - began
 
     def _ask_honestly(self, seconds: float, targets: list[str]) -> Latency:
         url = self._mirror.url.replace("http", "https") if self._ca else self._mirror.url
         command = [sys.executable, "-m", "tests.faults.attacks.honest", url, str(seconds)]
-        done = subprocess.run([*command, *targets, *self._ca], capture_output=True, check=True)
+        command += [*targets, *self._ca, *self._honest]
+        done = subprocess.run(command, capture_output=True, check=True)
         return Latency.parse(done.stdout.decode())
 
     def _look_at(self, page: str) -> str:
@@ -197,6 +276,7 @@ class Trial:
             "entrepot_refused_connections_total",
             "entrepot_cut_connections_total",
             "entrepot_delayed_requests_total",
+            "entrepot_refused_requests_total",
         )
         counted = {}
         for line in self._look_at("metrics").splitlines():
@@ -204,3 +284,7 @@ class Trial:
             if count:
                 counted[line.split('"')[1]] = count
         return counted
+
+
+def _encode_login(name: str) -> str:
+    return base64.b64encode(f"{name}:{PASSWORD}".encode()).decode()
