@@ -22,7 +22,7 @@ class AnswerNotes:
     usual: AnswerLog = field(init=False)  # of an answer whose bytes were all sent
 
     def __post_init__(self) -> None:
-        self.count_sent = self.access_log.find_sent(self.entry.origin)
+        self.count_sent = self.access_log.find_sent(self.entry.kind, self.entry.origin)
         self.usual = self.access_log.prepare(self.entry)
 
     def prepare_early_end(self, size: int, failure: str) -> AnswerLog:
@@ -42,7 +42,8 @@ class AnswerNotes:
 class BlobAnswer:
     """An answer with a stored blob, or a part of it, that is being sent to the address `client`.
 
-    `opened` is released at the end. `began` is when the request was read (`time.monotonic`).
+    `opened` is released at the end. `began` is when the request was read (`time.monotonic`), and
+    `first_byte` how many seconds later the answer began.
     """
 
     transport: asyncio.Transport
@@ -51,6 +52,7 @@ class BlobAnswer:
     unwritten: Unwritten
     notes: AnswerNotes
     began: float
+    first_byte: float = 0.0
     is_over: bool = False
 
     def begin(self) -> None:
@@ -58,6 +60,7 @@ class BlobAnswer:
 
         If the client has left, or the file cannot be read, the connection is cut.
         """
+        self.first_byte = time.monotonic() - self.began
         try:
             if self.unwritten.begin():
                 self._end(self.notes.usual)
@@ -81,7 +84,8 @@ class BlobAnswer:
     def _end(self, log: AnswerLog) -> None:
         self.is_over = True
         self.opened.release()
-        log.add(self.client, [time.monotonic() - self.began], self.unwritten.sent)
+        seconds = time.monotonic() - self.began
+        log.add(self.client, [seconds], self.unwritten.sent, [self.first_byte])
 
     def _end_early(self, error: OSError | EOFError) -> None:
         reason = error if isinstance(error, EOFError) else translate_error(self.transport, error)

@@ -35,7 +35,8 @@ class Notes:
     the message of an error.
     `begun` is an answer that the handler sends itself, `sent` the bytes of its body until now, and
     `has_client_left` says that the client did not wait for the whole body. `count_sent` gets the
-    cache status of that answer, and each number of bytes as they are sent.
+    kind and the cache status of that answer, and each number of bytes as they are sent. `began_at`
+    is when it began (`time.monotonic`; None: it has not).
     `is_current` gets the address of a client, and returns whether the same request would get the
     same answer at that moment. It is None if the handler cannot know that. `kept` opens the
     stored blob that was sent, or of which a part was sent, for the same request again.
@@ -53,13 +54,14 @@ class Notes:
     path: str
     ns: str
     host: str = ""
-    count_sent: Callable[[str, int], None] | None = None
+    count_sent: Callable[[str, str, int], None] | None = None
     kind: str = "other"
     namespace: str = ""
     repository: str = ""
     reference: str = ""
     failure: str = ""
     begun: web.StreamResponse | None = None
+    began_at: float | None = None
     sent: SentBytes | None = None
     has_client_left: bool = False
     is_current: Callable[[str | None], bool] | None = None
@@ -83,8 +85,10 @@ class Notes:
     def begin(self, response: web.StreamResponse) -> SentBytes:
         """Note an answer that the handler is about to send; return the counter for its body."""
         count = self.count_sent
-        note = None if count is None else partial(count, response.headers.get(ORIGIN, ""))
+        origin = response.headers.get(ORIGIN, "")
+        note = None if count is None else partial(count, self.kind, origin)
         self.begun, self.sent = response, SentBytes(note, self.may_go_on)
+        self.began_at = time.monotonic()
         return self.sent
 
 
@@ -136,7 +140,8 @@ class Middleware:
             begun = notes.begun if response is None else response
             entry = _describe(request, notes, begun, status)
             log = self._access_log.prepare(entry)
-            log.add(notes.client, [time.monotonic() - began], entry.sent)
+            first = None if notes.began_at is None else [notes.began_at - began]
+            log.add(notes.client, [time.monotonic() - began], entry.sent, first)
         if not response.prepared:
             add_common_headers(response.headers, notes.namespace)
         answer = SentAnswer(

@@ -65,6 +65,10 @@ class Downloads:
         task.add_done_callback(lambda done: self._end(done, key, download, request))
         return download, False
 
+    def count_readers(self) -> int:
+        """Return how many clients of this process read a download now."""
+        return sum(each.readers for each in self._running.values())
+
     def are_delivering(self, request: DownloadRequest) -> bool:
         """Whether the registry has delivered all of a blob, and that is being recorded."""
         running = self._running.get(_make_key(request))
