@@ -6,7 +6,7 @@ With `access.records`, it is recorded too (access/records.py).
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 
 from aiohttp import web
 
@@ -15,7 +15,7 @@ from registry.access.record_collector import RecordCollector
 from registry.access.records import AnswerFacts
 from registry.access.shown_addresses import ShowAddress, show_whole
 from registry.logs import WriteLine, prepare_lines
-from registry.metrics.process_metrics import Metrics, find_inc, observe_all
+from registry.metrics.process_metrics import Metrics, find_inc, find_observe
 
 CLIENT_CLOSED_REQUEST = 499  # what nginx logs for a client that did not wait for its answer
 SERVER_ERROR = 500  # status of aiohttp's answer when our code raises; aiohttp logs the error
@@ -71,8 +71,9 @@ class AccessLog:
         self._records = records
         # The labels have few values, whatever clients send, so these caches stay small.
         self._count = cache(lambda *labels: find_inc(metrics.requests.labels(*labels)))
-        self._time = cache(metrics.request_seconds.labels)
-        self._time_first = cache(metrics.first_byte_seconds.labels)
+        seconds, first = metrics.request_seconds, metrics.first_byte_seconds
+        self._time = cache(lambda kind: find_observe(seconds.labels(kind)))
+        self._time_first = cache(lambda *labels: find_observe(first.labels(*labels)))
         self.find_sent = cache(lambda *labels: find_inc(metrics.sent_bytes.labels(*labels)))
 
     def count_sent(self, kind: str, origin: str, count: int) -> None:
@@ -112,7 +113,7 @@ class AccessLog:
         return AnswerLog(
             prepare_lines("request", logging.WARNING if is_error else logging.INFO, **fields),
             self._count(entry.kind, str(entry.status), entry.origin),
-            partial(observe_all, self._time(entry.kind)),
+            self._time(entry.kind),
             self._prepare_first(entry),
             None if entry.is_counted else self.find_sent(entry.kind, entry.origin),
             self.show_address,
@@ -123,7 +124,7 @@ class AccessLog:
         """Return what notes when answers began; None for those without content."""
         if not entry.origin:
             return None
-        return partial(observe_all, self._time_first(entry.kind, entry.origin))
+        return self._time_first(entry.kind, entry.origin)
 
     def _prepare_record(self, entry: AccessEntry) -> Callable[[str | None, int, int], None] | None:
         """Return what records answers like `entry`; None for those that are about no repository."""

@@ -4,7 +4,7 @@ import fcntl
 import itertools
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,28 @@ class _ValueFile(MmapedDict):
         self._f.close()
 
 
+def _make_changes(
+    numbers: "memoryview[float]", place: int
+) -> tuple[Callable[[float], None], Callable[[float, float | None], None], Callable[[], float]]:
+    """Return what adds to the value at a place, sets it, and reads it.
+
+    They are no methods: each answer counts seven values, and a method would look its value up.
+    """
+    value = numbers[place]
+
+    def inc(amount: float) -> None:
+        nonlocal value
+        value += amount
+        numbers[place] = value
+
+    def set_value(new: float, timestamp: float | None = None) -> None:
+        nonlocal value
+        value = numbers[place] = new
+        numbers[place + 1] = timestamp or 0.0
+
+    return inc, set_value, lambda: value
+
+
 def _make_value_class(files: dict[str, _ValueFile]) -> type:
     """Return a class like `values.MultiProcessValue()` whose values are in `files`, by kind.
 
@@ -133,19 +155,10 @@ def _make_value_class(files: dict[str, _ValueFile]) -> type:
             file = files[f"{kind}_{multiprocess_mode}" if kind == "gauge" else kind]
             try:
                 # The key: metric, name, labels, their values, help text.
-                self._numbers, self._place = file.find_place(mmap_key(*key))
+                numbers, place = file.find_place(mmap_key(*key))
             except OSError:
-                self._numbers, self._place = memoryview(bytearray(2 * _NUMBER)).cast("d"), 0
-
-        def inc(self, amount: float) -> None:
-            self._numbers[self._place] += amount
-
-        def set(self, value: float, timestamp: float | None = None) -> None:
-            self._numbers[self._place] = value
-            self._numbers[self._place + 1] = timestamp or 0.0
-
-        def get(self) -> float:
-            return self._numbers[self._place]
+                numbers, place = memoryview(bytearray(2 * _NUMBER)).cast("d"), 0
+            self.inc, self.set, self.get = _make_changes(numbers, place)
 
         def set_exemplar(self, exemplar: object) -> None:
             """Values in files have no exemplars."""

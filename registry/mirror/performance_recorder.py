@@ -10,7 +10,7 @@ from functools import partial
 
 from registry.catalog.endpoints import EndpointCatalog, EndpointRow
 from registry.errors import StoreError
-from registry.metrics.process_metrics import Metrics, observe_all
+from registry.metrics.process_metrics import Metrics, find_observe
 from registry.metrics.upstream_metrics import UpstreamMetrics
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.measurements import Change
@@ -116,7 +116,7 @@ class _Watched:
             metrics.requests.labels(*labels, method, outcome).inc(count)
         metrics.counted_pulls.labels(*labels).inc(measured.counted - self._counted)
         self._counted = measured.counted
-        observe_all(metrics.seconds.labels(*labels), list(measured.waits))
+        find_observe(metrics.seconds.labels(*labels))(measured.waits)
         measured.waits.clear()
         metrics.up.labels(*labels).set(measured.silent < SILENT)
         if measured.succeeded_at:

@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 from registry.console.state import State
 from registry.content.served import ServedTotals, read_served
 from registry.metrics.collection import ServerMetrics, collect
-from registry.metrics.process_metrics import Metrics, observe_all
+from registry.metrics.process_metrics import Metrics, find_observe
 from registry.metrics.value_files import FILE_SIZE
 
 COUNT = """
@@ -159,8 +159,8 @@ def test_many_amounts_are_observed_at_once() -> None:
     one, many = Metrics(), Metrics()
     for amount in amounts:
         one.request_seconds.labels("blobs").observe(amount)
-    observe_all(many.request_seconds.labels("blobs"), amounts)
-    observe_all(many.request_seconds.labels("manifests"), amounts[:1])
+    find_observe(many.request_seconds.labels("blobs"))(amounts)
+    find_observe(many.request_seconds.labels("manifests"))(amounts[:1])
     one.request_seconds.labels("manifests").observe(amounts[0])
 
     def samples(metrics: Metrics) -> list[object]:
