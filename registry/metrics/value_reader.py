@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 
 from prometheus_client.core import Metric
@@ -22,8 +23,6 @@ _NUMBER = 8  # bytes of a value, and of its time after it
 _BEGIN = 8  # bytes before the first entry, of which the first four are the number of used bytes
 _MORE = 16 * 1024  # bytes that are read beyond those that were used the last time
 _MOST_KEYS = 20_000  # that are remembered
-
-_Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass(slots=True)
@@ -91,44 +90,60 @@ class ValueReader:
         return layout, memoryview(data)[: layout.used].cast("d")
 
 
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What a key says: metric, name of the sample, its labels, and the help text.
+
+    The key of a bucket also has the upper `bound`, and `child`: the labels without that.
+    """
+
+    metric: str
+    name: str
+    labels: dict[str, str]
+    text: str
+    bound: float | None = None
+    child: tuple[tuple[str, str], ...] = ()
+
+
 @lru_cache(_MOST_KEYS)
-def _parse(key: str) -> tuple[str, str, _Labels, str]:
-    """Return metric, name of the sample, labels and help text of a key."""
+def _parse(key: str) -> _Key:
     metric, name, labels, text = json.loads(key)
-    return metric, name, tuple(labels.items()), text
+    if "le" not in labels:
+        return _Key(metric, name, labels, text)
+    bound = float(labels.pop("le"))
+    limit: str = floatToGoString(bound)  # type: ignore[no-untyped-call]
+    child = tuple(labels.items())
+    return _Key(metric, f"{metric}_bucket", labels | {"le": limit}, text, bound, child)
 
 
 def _group(kind: str, values: Iterable[tuple[str, float]]) -> Iterator[Metric]:
     metrics: dict[str, Metric] = {}
-    for key, value in values:
-        metric, name, labels, text = _parse(key)
-        if metric not in metrics:
-            metrics[metric] = Metric(metric, text, kind)
-        metrics[metric].samples.append(Sample(name, dict(labels), value))
+    for text, value in values:
+        key = _parse(text)
+        if key.metric not in metrics:
+            metrics[key.metric] = Metric(key.metric, key.text, kind)
+        metrics[key.metric].samples.append(Sample(key.name, key.labels, value))
     yield from metrics.values()
 
 
 def _accumulate(values: dict[str, float]) -> Iterator[Metric]:
     """Yield histograms: each bucket has what is in it and in all smaller ones."""
     metrics: dict[str, Metric] = {}
-    buckets: dict[tuple[str, _Labels], list[tuple[float, float]]] = {}
-    for key, value in values.items():
-        metric, name, labels, text = _parse(key)
-        if metric not in metrics:
-            metrics[metric] = Metric(metric, text, "histogram")
-        bound = next((bound for label, bound in labels if label == "le"), None)
-        if bound is None:
-            metrics[metric].samples.append(Sample(name, dict(labels), value))
+    buckets: dict[tuple[str, tuple[tuple[str, str], ...]], list[tuple[float, float, _Key]]] = {}
+    for text, value in values.items():
+        key = _parse(text)
+        if key.metric not in metrics:
+            metrics[key.metric] = Metric(key.metric, key.text, "histogram")
+        if key.bound is None:
+            metrics[key.metric].samples.append(Sample(key.name, key.labels, value))
         else:
-            rest = tuple(each for each in labels if each[0] != "le")
-            buckets.setdefault((metric, rest), []).append((float(bound), value))
+            child = buckets.setdefault((key.metric, key.child), [])
+            child.append((key.bound, value, key))
     for (metric, labels), found in buckets.items():
         count = 0.0
         samples = metrics[metric].samples
-        for limit, value in sorted(found):
+        for _, value, key in sorted(found, key=itemgetter(0)):
             count += value
-            le: str = floatToGoString(limit)  # type: ignore[no-untyped-call]
-            marked = dict(labels) | {"le": le}
-            samples.append(Sample(f"{metric}_bucket", marked, count))
+            samples.append(Sample(key.name, key.labels, count))
         samples.append(Sample(f"{metric}_count", dict(labels), count))
     yield from metrics.values()
