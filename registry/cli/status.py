@@ -31,6 +31,7 @@ def show_status(config: Config = None, as_json: Json = False) -> None:
 
 async def _read(session: Session) -> "Status":
     from registry.content.server_state import read_server_state  # noqa: PLC0415
+    from registry.content.store_gauges import CLIENT_PERIOD  # noqa: PLC0415
     from registry.reports.status import StatusFacts, report_status  # noqa: PLC0415
     from registry.reports.traffic import MONTH  # noqa: PLC0415
     from registry.reports.upstream_states import report_upstreams  # noqa: PLC0415
@@ -42,12 +43,14 @@ async def _read(session: Session) -> "Status":
         name: list_endpoints(name, upstream) for name, upstream in settings.upstreams.items()
     }
     limits = await monitoring.limits.list_all()
+    clients, _ = await monitoring.pulls.count(time.time() - CLIENT_PERIOD)
     facts = StatusFacts(
         version=__version__,
         data=str(settings.storage.path),
         offline=settings.offline,
         unready="; ".join(filter(None, map(ask_whether_ready, server.consoles))),
         server=server,
+        clients=clients,
         usage=await session.content.usage.take(),
         rows=await monitoring.traffic.read(MONTH),
         days=monitoring.traffic.list_days(MONTH),

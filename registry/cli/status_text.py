@@ -78,16 +78,14 @@ def _draw_upstreams(status: Status) -> Iterator[str]:
     for each in asked:
         yield f"{each.upstream}: {'; '.join(_describe_upstream(each))}"
     if not asked:
-        yield "none was asked since the server has started"
+        yield "none was asked since the server has started" if status.running else "not known"
 
 
 def _describe_upstream(upstream: UpstreamReport) -> Iterator[str]:
     failing = [each for each in upstream.endpoints if each.answers is False]
-    if upstream.answers is None:
-        yield "not asked since the server has started"
-    elif not upstream.answers:
+    if upstream.answers is False:
         yield f"does not answer, last answered: {format_age(upstream.last_success)}"
-    else:
+    elif upstream.answers:
         yield "answers"
         yield from (
             f"{each.endpoint} does not, last answered: {format_age(each.last_success)}"

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.metrics.collection import read_values
-from registry.metrics.store_metrics import CLIENTS
 from registry.metrics.upstream_metrics import LAST_SUCCESS, UP
 from registry.store.run_folder import find_console, list_running
 
@@ -23,14 +22,13 @@ class EndpointState:
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """Which servers are running, how many clients they had in the last hour, and their endpoints.
+    """Which servers are running, and which of the endpoints that they have asked answer.
 
     `consoles` are the addresses of the consoles of all that run, as far as they are known (else
     empty). `endpoints` are by upstream and origin, and only those that were asked.
     """
 
     consoles: Sequence[str]
-    clients: int
     endpoints: Mapping[tuple[str, str], EndpointState]
 
     @property
@@ -46,16 +44,13 @@ def read_server_state(metrics: Path) -> ServerState:
         StoreError: the disk refused.
     """
     running = list_running(metrics)
-    clients = 0.0
     up: dict[tuple[str, str], bool] = {}
     last_success: dict[tuple[str, str], float] = {}
     for each in read_values(running):
         key = each.labels.get("upstream", ""), each.labels.get("endpoint", "")
-        if each.name == CLIENTS:
-            clients = max(clients, each.number)
-        elif each.name == UP:
+        if each.name == UP:
             up[key] = bool(each.number) or up.get(key, False)
         elif each.name == LAST_SUCCESS:
             last_success[key] = max(each.number, last_success.get(key, 0.0))
     endpoints = {key: EndpointState(each, last_success.get(key, 0.0)) for key, each in up.items()}
-    return ServerState([find_console(each) for each in running], int(clients), endpoints)
+    return ServerState([find_console(each) for each in running], endpoints)

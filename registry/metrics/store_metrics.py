@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Gauge
 
-CLIENTS = "entrepot_clients"
-
 
 class StoreMetrics:
     """Gauges of the data folder."""
@@ -21,7 +19,7 @@ class StoreMetrics:
             "entrepot_quarantined_bytes", "Bytes of damaged blobs in quarantine."
         )
         self.clients = self._make(
-            CLIENTS, "Addresses that have pulled an image within the last hour."
+            "entrepot_clients", "Addresses that have pulled an image within the last hour."
         )
         self.audit_end = self._make(
             "entrepot_audit_last_end_timestamp_seconds",

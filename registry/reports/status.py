@@ -62,6 +62,7 @@ class StatusFacts:
     offline: bool
     unready: str
     server: "ServerState"
+    clients: int
     usage: "UsageReport"
     rows: "Sequence[DayRow]"
     days: Sequence[str]
@@ -81,7 +82,7 @@ def report_status(facts: StatusFacts) -> Status:
         traffic=report_traffic(facts.rows, facts.days),
         space=space,
         downloads=RunningDownloads.of(facts.usage),
-        clients=facts.server.clients,
+        clients=facts.clients,
         offline=facts.offline,
         upstreams=facts.upstreams,
     )

@@ -32,13 +32,17 @@ class MonitoringServices:
         return Traffic(DayCatalog(self._database), self.metrics, self._locks, time.time)
 
     @cached_property
+    def pulls(self) -> PullCatalog:
+        """Who has pulled, and when."""
+        return PullCatalog(self._database)
+
+    @cached_property
     def limits(self) -> RateLimitCatalog:
         """The pull limits that endpoints have stated."""
         return RateLimitCatalog(self._database)
 
     def build_recording(self, metrics: StoreMetrics) -> Monitoring:
         """Return what the background process does once a minute."""
-        usage, pulls = UsageCatalog(self._database), PullCatalog(self._database)
-        audits = AuditCatalog(self._database)
-        gauges = StoreGauges(usage, pulls, audits, metrics, time.time)
+        usage, audits = UsageCatalog(self._database), AuditCatalog(self._database)
+        gauges = StoreGauges(usage, self.pulls, audits, metrics, time.time)
         return Monitoring(self.traffic, gauges)

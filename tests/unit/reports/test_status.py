@@ -39,7 +39,8 @@ FACTS = StatusFacts(
     data="/srv/data",
     offline=False,
     unready="",
-    server=ServerState(["127.0.0.1:5001"], 4, {}),
+    server=ServerState(["127.0.0.1:5001"], {}),
+    clients=4,
     usage=USAGE,
     rows=ROWS,
     days=DAYS,
@@ -57,7 +58,7 @@ def test_all_is_well() -> None:
 @pytest.mark.parametrize(
     ("facts", "kind", "words"),
     [
-        (replace(FACTS, server=ServerState([], 0, {})), "not running", "No server is running"),
+        (replace(FACTS, server=ServerState([], {})), "not running", "No server is running"),
         (
             replace(FACTS, unready="worker 0 does not answer"),
             "not ready",
@@ -103,7 +104,7 @@ def test_the_worst_is_first() -> None:
     """A server that does not run is worse than all that follows from it."""
     facts = replace(
         FACTS,
-        server=ServerState([], 0, {}),
+        server=ServerState([], {}),
         upstreams=report(EndpointState(False), limits=[replace(LIMIT, remaining=0)]),
     )
 
@@ -183,4 +184,8 @@ def test_a_mirror_of_today_has_one_period() -> None:
 def test_an_offline_mirror_asks_nobody() -> None:
     assert "upstreams  none is asked: offline = true" in draw(offline=True)
     assert "upstreams  none was asked since the server has started" in draw(upstreams=report())
+    stopped = ServerState([], {})
+    assert "upstreams  not known" in draw(upstreams=report(), server=stopped)
+    limited = draw(upstreams=report(limits=[LIMIT]), server=stopped)
+    assert "upstreams  docker.io: 73 of 100 pulls of me left" in limited
     assert "hit ratio  today: no pulls" in draw(rows=[])
