@@ -6,7 +6,7 @@ With `access.records`, it is recorded too (access/records.py).
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 
 from aiohttp import web
 
@@ -15,7 +15,7 @@ from registry.access.record_collector import RecordCollector
 from registry.access.records import AnswerFacts
 from registry.access.shown_addresses import ShowAddress, show_whole
 from registry.logs import WriteLine, prepare_lines
-from registry.metrics.process_metrics import Metrics, find_inc, observe_all
+from registry.metrics.process_metrics import Metrics, find_inc, find_observe
 
 CLIENT_CLOSED_REQUEST = 499  # what nginx logs for a client that did not wait for its answer
 SERVER_ERROR = 500  # status of aiohttp's answer when our code raises; aiohttp logs the error
@@ -71,12 +71,14 @@ class AccessLog:
         self._records = records
         # The labels have few values, whatever clients send, so these caches stay small.
         self._count = cache(lambda *labels: find_inc(metrics.requests.labels(*labels)))
-        self._time = cache(metrics.request_seconds.labels)
-        self.find_sent = cache(lambda origin: find_inc(metrics.sent_bytes.labels(origin)))
+        seconds, first = metrics.request_seconds, metrics.first_byte_seconds
+        self._time = cache(lambda kind: find_observe(seconds.labels(kind)))
+        self._time_first = cache(lambda *labels: find_observe(first.labels(*labels)))
+        self.find_sent = cache(lambda *labels: find_inc(metrics.sent_bytes.labels(*labels)))
 
-    def count_sent(self, origin: str, count: int) -> None:
+    def count_sent(self, kind: str, origin: str, count: int) -> None:
         """Count bytes of a body that is being sent; `origin` is the cache status."""
-        self.find_sent(origin)(count)
+        self.find_sent(kind, origin)(count)
 
     def write_refusal(self, client: str | None, response: web.Response, why: str) -> None:
         """Log and count the answer to bytes that are not a request, and that are not logged."""
@@ -111,11 +113,18 @@ class AccessLog:
         return AnswerLog(
             prepare_lines("request", logging.WARNING if is_error else logging.INFO, **fields),
             self._count(entry.kind, str(entry.status), entry.origin),
-            partial(observe_all, self._time(entry.kind)),
-            None if entry.is_counted else self.find_sent(entry.origin),
+            self._time(entry.kind),
+            self._prepare_first(entry),
+            None if entry.is_counted else self.find_sent(entry.kind, entry.origin),
             self.show_address,
             self._prepare_record(entry),
         )
+
+    def _prepare_first(self, entry: AccessEntry) -> Callable[[Sequence[float]], None] | None:
+        """Return what notes when answers began; None for those without content."""
+        if not entry.origin:
+            return None
+        return self._time_first(entry.kind, entry.origin)
 
     def _prepare_record(self, entry: AccessEntry) -> Callable[[str | None, int, int], None] | None:
         """Return what records answers like `entry`; None for those that are about no repository."""
@@ -143,20 +152,30 @@ class AnswerLog:
     _write: WriteLine
     _count: Callable[[float], None]
     _observe: Callable[[Sequence[float]], None]
+    _observe_first: Callable[[Sequence[float]], None] | None
     _count_sent: Callable[[float], None] | None
     _show_address: ShowAddress
     _record: Callable[[str | None, int, int], None] | None
 
-    def add(self, client: str | None, seconds: Sequence[float], sent: int) -> None:
+    def add(
+        self,
+        client: str | None,
+        seconds: Sequence[float],
+        sent: int,
+        first: Sequence[float] | None = None,
+    ) -> None:
         """Log, count and record answers to the address `client`, with `sent` bytes in each body.
 
-        `seconds` has how long each of them took.
+        `seconds` has how long each of them took, and `first` after how many seconds each of them
+        began; None: they were written at once.
         """
         client = self._show_address(client)
         if self._record is not None:
             self._record(client, len(seconds), len(seconds) * sent)
         self._count(len(seconds))
         self._observe(seconds)
+        if self._observe_first is not None:
+            self._observe_first(seconds if first is None else first)
         if self._count_sent is not None:
             self._count_sent(len(seconds) * sent)
         times: dict[float, int] = {}

@@ -23,7 +23,7 @@ class AnswerNotes:
     usual: AnswerLog = field(init=False)  # of an answer whose bytes were all sent
 
     def __post_init__(self) -> None:
-        self.count_sent = self.access_log.find_sent(self.entry.origin)
+        self.count_sent = self.access_log.find_sent(self.entry.kind, self.entry.origin)
         self.usual = self.access_log.prepare(self.entry)
 
     def prepare_early_end(self, size: int, failure: str) -> AnswerLog:
@@ -43,8 +43,9 @@ class AnswerNotes:
 class BlobAnswer:
     """An answer with a stored blob, or a part of it, that is being sent to the address `client`.
 
-    `opened` is released at the end. `began` is when the request was read (`time.monotonic`). Only
-    an answer that the client does not take at once counts in `open_requests`: others are over.
+    `opened` is released at the end. `began` is when the request was read (`time.monotonic`), and
+    `first_byte` how many seconds later the answer began. Only an answer that the client does not
+    take at once counts in `open_requests`: others are over.
     """
 
     transport: asyncio.Transport
@@ -54,6 +55,7 @@ class BlobAnswer:
     notes: AnswerNotes
     began: float
     open_requests: OpenRequests | None = None
+    first_byte: float = 0.0
     is_over: bool = False
     _is_counted: bool = False
 
@@ -62,6 +64,7 @@ class BlobAnswer:
 
         If the client has left, or the file cannot be read, the connection is cut.
         """
+        self.first_byte = time.monotonic() - self.began
         try:
             if self.unwritten.begin():
                 self._end(self.notes.usual)
@@ -90,7 +93,8 @@ class BlobAnswer:
         self.opened.release()
         if self._is_counted and self.open_requests is not None:
             self.open_requests.end(self.client)
-        log.add(self.client, [time.monotonic() - self.began], self.unwritten.sent)
+        seconds = time.monotonic() - self.began
+        log.add(self.client, [seconds], self.unwritten.sent, [self.first_byte])
 
     def _end_early(self, error: OSError | EOFError) -> None:
         reason = error if isinstance(error, EOFError) else translate_error(self.transport, error)

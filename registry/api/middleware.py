@@ -36,7 +36,8 @@ class Notes:
     the message of an error.
     `begun` is an answer that the handler sends itself, `sent` the bytes of its body until now, and
     `has_client_left` says that the client did not wait for the whole body. `count_sent` gets the
-    cache status of that answer, and each number of bytes as they are sent.
+    kind and the cache status of that answer, and each number of bytes as they are sent. `began_at`
+    is when it began (`time.monotonic`; None: it has not).
     `is_current` gets the address of a client, and returns whether the same request would get the
     same answer at that moment. It is None if the handler cannot know that. `kept` opens the
     stored blob that was sent, or of which a part was sent, for the same request again.
@@ -54,13 +55,14 @@ class Notes:
     path: str
     ns: str
     host: str = ""
-    count_sent: Callable[[str, int], None] | None = None
+    count_sent: Callable[[str, str, int], None] | None = None
     kind: str = "other"
     namespace: str = ""
     repository: str = ""
     reference: str = ""
     failure: str = ""
     begun: web.StreamResponse | None = None
+    began_at: float | None = None
     sent: SentBytes | None = None
     has_client_left: bool = False
     is_current: Callable[[str | None], bool] | None = None
@@ -84,8 +86,10 @@ class Notes:
     def begin(self, response: web.StreamResponse) -> SentBytes:
         """Note an answer that the handler is about to send; return the counter for its body."""
         count = self.count_sent
-        note = None if count is None else partial(count, response.headers.get(ORIGIN, ""))
+        origin = response.headers.get(ORIGIN, "")
+        note = None if count is None else partial(count, self.kind, origin)
         self.begun, self.sent = response, SentBytes(note, self.may_go_on)
+        self.began_at = time.monotonic()
         return self.sent
 
 
@@ -113,14 +117,7 @@ class Middleware:
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        # Not `request.host`: if there is no Host header, it looks up this machine's name by DNS.
-        path, query, host = split_target(request.raw_path, request.headers.get("Host", ""))
-        token, path = split_path(path)
-        ns = request.query.get("ns", "") if query else ""
-        notes = Notes(path, ns, host, self._access_log.count_sent, path_token=token)
-        notes.client, notes.has_tls = request.remote, request.secure
-        if self._proxies:
-            self._find_origin(request, notes)
+        notes = self._begin_notes(request)
         began = time.monotonic()
         response: web.StreamResponse | None = None
         status = SERVER_ERROR
@@ -147,7 +144,8 @@ class Middleware:
             begun = notes.begun if response is None else response
             entry = _describe(request, notes, begun, status)
             log = self._access_log.prepare(entry)
-            log.add(notes.client, [time.monotonic() - began], entry.sent)
+            first = None if notes.began_at is None else [notes.began_at - began]
+            log.add(notes.client, [time.monotonic() - began], entry.sent, first)
         if not response.prepared:
             add_common_headers(response.headers, notes.namespace)
         answer = SentAnswer(
@@ -161,6 +159,18 @@ class Middleware:
         )
         _report_when_sent(request, answer)
         return response
+
+    def _begin_notes(self, request: web.BaseRequest) -> Notes:
+        """Return what the request line, its headers, and trusted proxies say."""
+        # Not `request.host`: if there is no Host header, it looks up this machine's name by DNS.
+        path, query, host = split_target(request.raw_path, request.headers.get("Host", ""))
+        token, path = split_path(path)
+        ns = request.query.get("ns", "") if query else ""
+        notes = Notes(path, ns, host, self._access_log.count_sent, path_token=token)
+        notes.client, notes.has_tls = request.remote, request.secure
+        if self._proxies:
+            self._find_origin(request, notes)
+        return notes
 
     def _find_origin(self, request: web.BaseRequest, notes: Notes) -> None:
         """Note what trusted proxies say of the client."""

@@ -77,6 +77,7 @@ _LIST_SINCE = """
     SELECT repository, reference, digest, client, pulled FROM pulls
         WHERE pulled >= ? AND reference != '' ORDER BY pulled, repository, reference, client
 """
+_COUNT_CLIENTS = "SELECT COUNT(DISTINCT client) FROM pulls WHERE pulled >= ? AND client != ''"
 
 
 class PullCatalog:
@@ -128,6 +129,20 @@ class PullCatalog:
             StoreError: the catalog refused.
         """
         return await self._database.survey(lambda rows: _read_since(rows, moment))
+
+    async def count(self, moment: float) -> tuple[int, int]:
+        """Return how many clients have pulled since a moment (epoch seconds), and all tags.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+
+        def look(rows: sqlite3.Connection) -> tuple[int, int]:
+            (clients,) = rows.execute(_COUNT_CLIENTS, (moment,)).fetchone()
+            (tags,) = rows.execute("SELECT COUNT(*) FROM tags").fetchone()
+            return clients, tags
+
+        return await self._database.survey(look)
 
     async def forget(self, moment: float) -> None:
         """Delete names and clients of pulls before a moment (epoch seconds); their times are kept.

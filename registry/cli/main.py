@@ -12,6 +12,7 @@ from registry import __version__
 from registry.cli.help import Group, apply_help_style, plain_usage_errors
 from registry.cli.serve import HandOver, serve
 from registry.cli.session import Json
+from registry.cli.status import show_status
 
 # Imported only when one of their commands is run, so that `serve` starts a third faster.
 _GROUPS = MappingProxyType(
@@ -97,6 +98,7 @@ def build_cli() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     cli.command()(serve)
+    cli.command("status")(show_status)
     cli.command("version")(print_version)
     apply_help_style(cli)
     cli.callback(cls=_Entrepot, invoke_without_command=True)(_describe)

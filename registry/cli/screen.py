@@ -34,7 +34,7 @@ from registry.cli.screen_lines import (
 )
 from registry.content.usage import RunningDownload
 from registry.reports.pulls import PullCollector
-from registry.wiring.content import find_downloads
+from registry.wiring.running_downloads import find_downloads
 
 TICK = 0.25  # seconds between two updates of the bars
 _STYLES = MappingProxyType({"warning": "yellow", "error": "red", "critical": "red"})

@@ -6,30 +6,28 @@ itself, so the order of imports does not matter.
 
 This package relies on these facts of prometheus_client (0.26.0; tests/unit/test_metrics.py checks):
 `prometheus_client.metrics` reads `values.ValueClass` anew for each metric and each new combination
-of labels, with the arguments of `values.MutexValue`; `mmap_dict` writes the files that
-`MultiProcessCollector(registry, path)` adds up; the name of a file is `<kind>_<number>.db`. A value
-that is in a file already goes on from there. A `Histogram` has `_sum`, `_buckets`, `_upper_bounds`,
-a `Counter` has `_value`. A `MmapedDict` has the places of its values in `_positions`, and the
-mapped file in `_m`, which is another one after the file has grown.
+of labels, with the arguments of `values.MutexValue`; `mmap_dict` writes files as value_reader.py
+reads them: the first four bytes are how many are used, and an entry has the length of its key, the
+key, a value and its time. A value that is in a file already goes on from there. A `Histogram` has
+`_sum`, `_buckets`, `_upper_bounds`, a `Counter` has `_value`. A `MmapedDict` has the places of its
+values in `_positions`, the mapped file in `_m`, and how much of it is used and may be used in
+`_used` and `_capacity`.
 """
 
-import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
-from prometheus_client.core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
 
+from registry.metrics.pull_limits import PullLimitMetrics
+from registry.metrics.store_metrics import StoreMetrics
+from registry.metrics.upstream_metrics import UpstreamMetrics
 from registry.metrics.value_files import open_values
 
 SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
-_PULLS_REMAINING = "entrepot_upstream_pulls_remaining"
-_PULLS_UNTIL = "entrepot_upstream_pulls_until_seconds"
+LAGS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 
 
 class Metrics:
@@ -75,35 +73,38 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self.first_byte_seconds = Histogram(
+            "entrepot_first_byte_seconds",
+            "Seconds from the request line until the answer with a manifest or a blob begins.",
+            ("kind", "origin"),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
         self.sent_bytes = self._count(
             "entrepot_sent_bytes",
-            "Bytes of content sent to clients, by origin of the content.",
+            "Bytes of content sent to clients, by kind of request and origin of the content.",
+            "kind",
             "origin",
         )
-        self.pulls_remaining = Gauge(
-            _PULLS_REMAINING,
-            "Pulls left of the limit, as an upstream endpoint last reported.",
-            ("endpoint", "identity"),
+        self.loop_lag_seconds = Histogram(
+            "entrepot_loop_lag_seconds",
+            "By how many seconds a process does something late that it does each second.",
+            ("process",),
+            buckets=LAGS,
             registry=self.registry,
-            multiprocess_mode="mostrecent",
         )
+        self._count_downloads()
         self._count_storage()
         self._count_connections()
         self._count_upstreams()
-        self._pulls_until = Gauge(
-            _PULLS_UNTIL,
-            "When the period of a pull limit ends, in epoch seconds.",
-            ("endpoint", "identity"),
-            registry=self.registry,
-            multiprocess_mode="mostrecent",
-        )
+        self.upstreams = UpstreamMetrics(self.registry)
+        self.pull_limits = PullLimitMetrics(self.registry)
+        self.store = StoreMetrics(self.registry)
 
-    def note_pull_limit(
-        self, endpoint: str, identity: str, remaining: int, *, until: float
-    ) -> None:
-        """Note how many pulls an endpoint has left; `until` (epoch seconds) its period ends."""
-        self.pulls_remaining.labels(endpoint, identity).set(remaining)
-        self._pulls_until.labels(endpoint, identity).set(until)
+    def begin_upstream(self, upstream: str) -> None:
+        """Begin to count for an upstream with 0, so that the first change of a counter is seen."""
+        for counter in (self.downloaded_bytes, self.resumed_bytes, self.wrong_bytes):
+            counter.labels(upstream)
 
     def _count(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -152,11 +153,30 @@ class Metrics:
             "Answers that are not in the access records, as the disk did not take them.",
         )
 
-    def _count_storage(self) -> None:
+    def _count_downloads(self) -> None:
         self.downloaded_bytes = self._count(
             "entrepot_downloaded_bytes",
             "Bytes of content that came from upstreams, stored or passed through.",
+            "upstream",
         )
+        self.resumed_bytes = self._count(
+            "entrepot_resumed_bytes",
+            "Bytes of whole blobs that an earlier, interrupted download had brought.",
+            "upstream",
+        )
+        self.wrong_bytes = self._count(
+            "entrepot_wrong_bytes",
+            "Bytes of downloads whose digest was wrong.",
+            "upstream",
+        )
+        self.finished_downloads = self._count(
+            "entrepot_finished_downloads",
+            "Downloads of blobs that have ended, by upstream and outcome.",
+            "upstream",
+            "outcome",
+        )
+
+    def _count_storage(self) -> None:
         self.stored_bytes = self._count(
             "entrepot_stored_bytes",
             "Bytes of blobs and manifests that were stored on disk.",
@@ -181,46 +201,32 @@ class Metrics:
         )
 
 
-def observe_all(histogram: Histogram, amounts: Sequence[float]) -> None:
-    """Observe many amounts, which takes as long as one if they are in the same bucket."""
-    histogram._sum.inc(sum(amounts))
-    numbers: dict[int, int] = {}
-    for each in amounts:
-        number = bisect_left(histogram._upper_bounds, each)
-        numbers[number] = numbers.get(number, 0) + 1
-    for number, count in numbers.items():
-        histogram._buckets[number].inc(count)
+def find_observe(histogram: Histogram) -> Callable[[Sequence[float]], None]:
+    """Return what observes many amounts, in the time of one if they are in the same bucket.
+
+    `histogram` is one with labels. Nothing is looked up or checked at the calls.
+    """
+    add_up, bounds = histogram._sum.inc, histogram._upper_bounds
+    count = [bucket.inc for bucket in histogram._buckets]
+
+    def observe(amounts: Sequence[float]) -> None:
+        if len(amounts) == 1:
+            (amount,) = amounts
+            add_up(amount)
+            count[bisect_left(bounds, amount)](1)
+            return
+        add_up(sum(amounts))
+        numbers: dict[int, int] = {}
+        for each in amounts:
+            number = bisect_left(bounds, each)
+            numbers[number] = numbers.get(number, 0) + 1
+        for number, times in numbers.items():
+            count[number](times)
+
+    return observe
 
 
 def find_inc(counter: Counter) -> Callable[[float], None]:
     """Return the `inc` of a counter with labels, without its checks of labels and amount."""
     inc: Callable[[float], None] = counter._value.inc
     return inc
-
-
-@dataclass(frozen=True, slots=True)
-class _CurrentMetrics:
-    """The metrics in `folder`, without the pull limits of which the period is over at `now`."""
-
-    folder: Path
-    now: float
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the metrics, as a collector of prometheus_client does."""
-        collector = MultiProcessCollector(None, str(self.folder))  # type: ignore[no-untyped-call]
-        found: list[Metric] = list(collector.collect())  # type: ignore[no-untyped-call]
-        limits = (sample for each in found if each.name == _PULLS_UNTIL for sample in each.samples)
-        over = [sample.labels for sample in limits if sample.value <= self.now]
-        for metric in found:
-            if metric.name in (_PULLS_REMAINING, _PULLS_UNTIL):
-                metric.samples = [each for each in metric.samples if each.labels not in over]
-            yield metric
-
-
-def collect(folder: Path, state: Collector | None = None) -> CollectorRegistry:
-    """Return the metrics in `folder`, added up over all processes, and the gauges of `state`."""
-    registry = CollectorRegistry()
-    registry.register(_CurrentMetrics(folder, time.time()))
-    if state is not None:
-        registry.register(state)
-    return registry

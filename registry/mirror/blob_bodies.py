@@ -207,7 +207,7 @@ class DownloadingBlob:
             why=str(self._find_failure()),
         )
         # The size that the client was told: where it ends, the digest has to be right.
-        note = self._metrics.downloaded_bytes.inc
+        note = self._metrics.downloaded_bytes.labels(request.registry).inc
         turn = self._budget.open_turn(lambda: True, 1, request.registry)
         try:
             if not await turn.begin_within(TURN_WAIT):

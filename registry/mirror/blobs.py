@@ -254,6 +254,10 @@ class Blobs:
             unused.pop_all()
             return self._follow(request, download, reader, origin)
 
+    def count_readers(self) -> int:
+        """Return how many clients of this process get a blob that is being downloaded."""
+        return self._downloads.count_readers()
+
     def _follow(
         self,
         request: DownloadRequest,

@@ -107,7 +107,7 @@ class Deliveries:
             download = self._sources[registry].open_blob(repository.name, digest, size)
             async with asyncio.timeout(PROOF_BUDGET):
                 for span in self._choose_parts(size, download):
-                    await self._compare(download, digest, span)
+                    await self._compare(download, repository, digest, span)
         except (Unknown, UpstreamDenied, UpstreamOffline) as error:
             raise BlobUnknown(str(repository), str(digest)) from error
         except TimeoutError as error:
@@ -135,12 +135,15 @@ class Deliveries:
         else:
             yield Span(PART, min(size, BEGIN))
 
-    async def _compare(self, download: BlobDownload, digest: Digest, span: Span) -> None:
+    async def _compare(
+        self, download: BlobDownload, repository: Repository, digest: Digest, span: Span
+    ) -> None:
+        count = self._metrics.downloaded_bytes.labels(repository.registry).inc
         stored = b"".join([piece async for piece in self._blobs.read(digest, span)])
         sent = bytearray()
         async with aclosing(download.stream(span.start, span.stop)) as chunks:
             async for chunk in chunks:
-                self._metrics.downloaded_bytes.inc(len(chunk))
+                count(len(chunk))
                 sent += chunk
         if sent != stored:
             download.mark_suspect()

@@ -24,6 +24,7 @@ from registry.logs import get_logger
 from registry.metrics.process_metrics import Metrics
 from registry.mirror.announcement import Announcement
 from registry.mirror.bandwidth import Bandwidth
+from registry.mirror.download_counts import DownloadCounts
 from registry.mirror.download_request import DownloadRequest, PartChoice
 from registry.mirror.judge import Judge
 from registry.mirror.rest import Rest
@@ -56,7 +57,8 @@ class Download:
         self.is_delivered = False  # whether all bytes are verified, and the registry has sent them
         self.readers = 0
         self._request, self._digest = request, request.digest
-        self._content, self._clock, self._metrics = content, clock, metrics
+        self._content, self._clock = content, clock
+        self._counts = DownloadCounts(metrics, request.registry)
         self._turn = budget.open_turn(self._is_read, request.connections, request.registry)
         self._bandwidth = bandwidth
         self._part = PartChoice(request, content, is_warming=bandwidth.is_warming)
@@ -126,6 +128,8 @@ class Download:
             self.is_over = True
             self._turn.end()
             self._notify()
+            if self.is_writer:
+                self._counts.note_end(self.failure)
         if self.failure is not None:
             self._log.warning("download failed", why=str(self.failure))
 
@@ -229,6 +233,7 @@ class Download:
                 resumed = 0
             if not await self._fetch_until_paused(ingest, resumed):
                 return False
+        self._counts.add_resumed(resumed)
         size, registry = await ingest.verify(), self._request.find_deliverer(resumed, info)
         self.is_delivered = bool(registry)
         if registry or not self._request.needs_origin:
@@ -256,8 +261,8 @@ class Download:
 
     async def _fetch(self, ingest: Ingest, resumed: int, pace: Pace) -> None:
         """Download all bytes after the first `resumed` ones, and again if they are wrong."""
-        count, is_right = self._metrics.downloaded_bytes.inc, False
-        with Judge(ingest, on_reject=self._begin_again, note=count) as judge:
+        count, is_right = self._counts.add_received, False
+        with Judge(ingest, on_reject=self._begin_again, counts=self._counts) as judge:
             while not is_right:
                 download = self._request.open(pace)
                 judge.admit(download)

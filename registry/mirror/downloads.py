@@ -95,6 +95,10 @@ class Downloads:
             )
         raise TooManyReaders(self._most_readers)
 
+    def count_readers(self) -> int:
+        """Return how many clients of this process read a download now."""
+        return sum(each.readers for each in self._running.values())
+
     def are_delivering(self, request: DownloadRequest) -> bool:
         """Whether the registry has delivered all of a blob, and that is being recorded."""
         running = self._running.get(_make_key(request))

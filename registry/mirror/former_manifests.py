@@ -57,7 +57,7 @@ class FormerManifests:
             if chosen.hold.is_rolled_back:
                 raise
             return None
-        self._metrics.downloaded_bytes.inc(len(manifest.raw))
+        self._metrics.downloaded_bytes.labels(repository.registry).inc(len(manifest.raw))
         return manifest, CacheStatus.MISS
 
     async def settle(self, repository: Repository, tag: Tag, known: KnownManifest) -> KnownManifest:

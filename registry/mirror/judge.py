@@ -11,6 +11,7 @@ from typing import Self
 from registry.content.ingest import Ingest
 from registry.errors import DigestMismatch, StoreError, Unknown, UpstreamError
 from registry.mirror.announcement import Announcement
+from registry.mirror.download_counts import DownloadCounts
 from registry.mirror.repair import repair
 from registry.store.rejected import RejectedBytes
 from registry.tasks import in_thread
@@ -27,18 +28,18 @@ class Judge:
     """Judges the downloads of one blob, one after the other, until its digest is right.
 
     `on_reject` is called when readers can see that their bytes are wrong: the right ones come in
-    another file. `note` is called with each number of bytes that are received for comparisons.
-    Close it after use, or use it with `with`.
+    another file. `counts` counts what is received for comparisons, and what was wrong. Close it
+    after use, or use it with `with`.
     """
 
     def __init__(
-        self, ingest: Ingest, *, on_reject: Callable[[], None], note: Callable[[int], None]
+        self, ingest: Ingest, *, on_reject: Callable[[], None], counts: DownloadCounts
     ) -> None:
         self.liars: list[str] = []  # the endpoints that have sent a whole wrong blob
         self.has_rejected = False  # whether a download before this one was wrong
         self._ingest = ingest
         self._on_reject = on_reject
-        self._note = note
+        self._counts = counts
         self._rejected: list[tuple[RejectedBytes, SenderTrace]] = []  # of several endpoints
         self._size = 0
         self._story: list[str] = []  # who has sent what was wrong
@@ -78,6 +79,7 @@ class Judge:
         senders, size = download.list_senders(), ingest.offset
         is_known = await told.suspect() and trace.stop == size
         self._size = size
+        self._counts.add_wrong(size)
         self._story.append(f"{'then ' if self._story else ''}{_describe_senders(trace)}")
         rejected = await self._reject(trace) if is_known else None
         if rejected is None:
@@ -87,7 +89,7 @@ class Judge:
             return False
         is_repairable = len(senders) > 1 and size == download.size
         if is_repairable and await repair(
-            ingest, rejected, download, trace, senders=senders, note=self._note
+            ingest, rejected, download, trace, senders=senders, note=self._counts.add_received
         ):
             download.mark_right()
             return True

@@ -16,7 +16,11 @@ class LimitRecorder:
 
     def note(self, limit: RateLimit) -> None:
         """Record a pull limit; the catalog is written later, in a task."""
-        self._metrics.note_pull_limit(
-            limit.endpoint, limit.identity, limit.remaining, until=limit.seen + limit.period
+        self._metrics.pull_limits.note(
+            limit.endpoint,
+            limit.identity,
+            limit.remaining,
+            allowed=limit.allowed,
+            until=limit.seen + limit.period,
         )
         self._tasks.start(self._catalog.record(limit))

@@ -31,6 +31,7 @@ from registry.oci.names import Reference, Repository, Tag
 from registry.oci.referrers_tags import is_referrers_tag
 from registry.settings.model import TagSettings
 from registry.upstream.contract import Fallback
+from registry.upstream.outcomes import name_outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,11 @@ class Manifests:
         pulls: PullLog,
         offline: bool,
         stored: CacheStatus = CacheStatus.HIT,
+        count_stale: Callable[[str, str], None] = lambda _upstream, _why: None,
     ) -> None:
         """`stored` is the origin of manifests that are here.
+
+        `count_stale` gets upstream and reason of each stale manifest.
 
         `rules` are asked by what clients do not ask for; their requests were checked before.
         """
@@ -75,6 +79,7 @@ class Manifests:
         self._pulls = pulls
         self._offline = offline
         self._stored = stored
+        self._count_stale = count_stale
         self._log = get_logger("registry.mirror")
 
     async def get(
@@ -234,6 +239,7 @@ class Manifests:
         known: KnownManifest,
         why: Unknown | UpstreamError,
     ) -> ServedManifest:
+        self._count_stale(repository.registry, name_outcome(why))
         self._log.warning("stale manifest served", image=f"{repository}:{reference}", why=str(why))
         warning = "; ".join(filter(None, (f"stale: {why.public}", known.warning)))
         return ServedManifest(known.manifest, CacheStatus.STALE, warning)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import astuple
@@ -9,12 +10,14 @@ from functools import partial
 
 from registry.catalog.endpoints import EndpointCatalog, EndpointRow
 from registry.errors import StoreError
-from registry.metrics.process_metrics import Metrics
+from registry.metrics.process_metrics import Metrics, find_observe
+from registry.metrics.upstream_metrics import UpstreamMetrics
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.measurements import Change
 from registry.upstream.performance import Performance
 
 PERIOD = 2.0  # seconds between two exchanges with the catalog
+SILENT = 3  # requests in a row without an answer after which an endpoint counts as down
 IDLE_PERIODS = 4  # of these pass between two exchanges if nothing was measured here
 
 
@@ -32,7 +35,7 @@ class PerformanceRecorder:
     def watch(self, upstream: str, endpoints: Iterable[Endpoint]) -> None:
         """Exchange the measurements of these endpoints too; what is known of them is read."""
         for each in endpoints:
-            self._watched[upstream, each.url] = _Watched(each)
+            self._watched[upstream, each.url] = _Watched(upstream, each)
         self._read()
 
     async def keep_exchanging(self) -> None:
@@ -85,12 +88,15 @@ def _apply(changes: list[Change], row: EndpointRow | None) -> EndpointRow:
 
 
 class _Watched:
-    """An endpoint, and what was counted of it in the metrics."""
+    """An endpoint of an upstream, and what was counted of it in the metrics."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, upstream: str, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
+        self._upstream = upstream
         self._received = 0
         self._failures = 0
+        self._counted = 0
+        self._outcomes: Counter[tuple[str, str]] = Counter()
 
     def count(self, metrics: Metrics) -> None:
         """Add to the metrics what came since the last time."""
@@ -98,3 +104,20 @@ class _Watched:
         metrics.endpoint_bytes.labels(origin).inc(measured.received - self._received)
         metrics.endpoint_failures.labels(origin).inc(measured.failures - self._failures)
         self._received, self._failures = measured.received, measured.failures
+        self._count_requests(metrics.upstreams)
+
+    def _count_requests(self, metrics: UpstreamMetrics) -> None:
+        measured, labels = self.endpoint.measured, (self._upstream, self.endpoint.origin)
+        new = measured.outcomes - self._outcomes
+        if not new:
+            return
+        self._outcomes += new
+        for (method, outcome), count in new.items():
+            metrics.requests.labels(*labels, method, outcome).inc(count)
+        metrics.counted_pulls.labels(*labels).inc(measured.counted - self._counted)
+        self._counted = measured.counted
+        find_observe(metrics.seconds.labels(*labels))(measured.waits)
+        measured.waits.clear()
+        metrics.up.labels(*labels).set(measured.silent < SILENT)
+        if measured.succeeded_at:
+            metrics.last_success.labels(*labels).set(measured.succeeded_at)

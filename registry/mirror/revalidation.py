@@ -173,7 +173,7 @@ class Revalidator:
             origin = CacheStatus.REVALIDATED
         else:
             manifest = await source.get_manifest(repository.name, digest)
-            self._metrics.downloaded_bytes.inc(len(manifest.raw))
+            self._count_downloaded(repository, manifest)
             origin = CacheStatus.MISS
         return await self._keep(repository, digest, manifest, origin, was_asked=was_asked)
 
@@ -204,7 +204,7 @@ class Revalidator:
             manifest = answer.manifest
             if manifest is None:
                 manifest = await self._get_new(repository, tag, answer.digest, fallback=fallback)
-                self._metrics.downloaded_bytes.inc(len(manifest.raw))
+                self._count_downloaded(repository, manifest)
             origin = CacheStatus.MISS
         return await self._keep(repository, tag, manifest, origin, chosen=chosen)
 
@@ -235,8 +235,11 @@ class Revalidator:
             self._warnings.count_dispute(error)
             raise
         if answer.manifest is not None:
-            self._metrics.downloaded_bytes.inc(len(answer.manifest.raw))
+            self._count_downloaded(repository, answer.manifest)
         return answer
+
+    def _count_downloaded(self, repository: Repository, manifest: Manifest) -> None:
+        self._metrics.downloaded_bytes.labels(repository.registry).inc(len(manifest.raw))
 
     async def _recall_bytes(self, repository: Repository, digest: Digest) -> Manifest | None:
         """Return a manifest that is stored for another repository and may be used for this one."""

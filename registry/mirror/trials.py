@@ -13,7 +13,6 @@ from registry.logs import get_logger
 from registry.metrics.process_metrics import Metrics
 from registry.mirror.bandwidth import Bandwidth
 from registry.mirror.download_request import DownloadRequest
-from registry.oci.digest import Digest
 from registry.tasks import Tasks
 from registry.upstream.contract import BlobDownload
 from registry.upstream.download_budget import TURN_WAIT, DownloadBudget, Turn
@@ -63,7 +62,7 @@ class Trials:
                 return
             try:
                 async with asyncio.timeout(LONGEST) as turn.pausing:
-                    is_right = await self._is_right(download, digest, size)
+                    is_right = await self._is_right(request, download, size)
             except (Unknown, UpstreamError):  # the log has it already, and nothing is shown
                 return
             finally:
@@ -80,10 +79,11 @@ class Trials:
                 size=size,
             )
 
-    async def _is_right(self, download: BlobDownload, digest: Digest, size: int) -> bool:
-        hasher = digest.hasher()
+    async def _is_right(self, request: DownloadRequest, download: BlobDownload, size: int) -> bool:
+        count = self._metrics.downloaded_bytes.labels(request.registry).inc
+        hasher = request.digest.hasher()
         async with aclosing(download.stream(0, size)) as chunks:
             async for chunk in chunks:
-                self._metrics.downloaded_bytes.inc(len(chunk))
+                count(len(chunk))
                 hasher.update(chunk)
-        return hasher.hexdigest() == digest.encoded
+        return hasher.hexdigest() == request.digest.encoded

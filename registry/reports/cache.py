@@ -42,6 +42,19 @@ class RunningDownloads:
     expected: int
     interrupted: int
 
+    @classmethod
+    def of(cls, found: "UsageReport") -> Self:
+        """Return the report of the downloads of a data folder."""
+        running = found.running
+        return cls(
+            count=len(running),
+            arrived=sum(each.arrived for each in running),
+            expected=sum(
+                each.arrived if each.expected is None else each.expected for each in running
+            ),
+            interrupted=found.interrupted,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Savings:
@@ -104,7 +117,7 @@ class CacheUsage:
             images=found.images,
             empty_images=found.empty_images,
             use=Usage(use.blobs, use.count, use.pinned, use.reserved, use.quarantined),
-            downloads=_describe_downloads(found),
+            downloads=RunningDownloads.of(found),
             savings=_describe_savings(found),
             audits={
                 name if name == _BY_COMMAND else "background": AuditState(
@@ -115,16 +128,6 @@ class CacheUsage:
         )
 
 
-def _describe_downloads(found: "UsageReport") -> RunningDownloads:
-    running = found.running
-    return RunningDownloads(
-        count=len(running),
-        arrived=sum(each.arrived for each in running),
-        expected=sum(each.arrived if each.expected is None else each.expected for each in running),
-        interrupted=found.interrupted,
-    )
-
-
 def _describe_savings(found: "UsageReport") -> Savings | None:
     served = found.served
     if served is None:
@@ -133,7 +136,7 @@ def _describe_savings(found: "UsageReport") -> Savings | None:
         since=found.since,
         requests=served.requests,
         hits=served.hits,
-        hit_ratio=round(served.hits / served.requests, 4) if served.requests else 0.0,
+        hit_ratio=round(served.hit_ratio, 4),
         sent=served.sent,
         saved=served.saved,
     )

@@ -15,15 +15,21 @@ from registry.api.headers import VERSION
 from registry.console.probes import build_console
 from registry.console.state import State
 from registry.logs import get_logger
-from registry.metrics.process_metrics import collect
-from registry.server.child import keep_beating, open_metrics, open_runner, wait_for_end
-from registry.server.heartbeats import BACKGROUND
+from registry.metrics.collection import ServerMetrics, collect
+from registry.server.child import (
+    keep_beating,
+    open_metrics,
+    open_runner,
+    wait_for_end,
+    watch_process,
+)
+from registry.server.heartbeats import BACKGROUND, name_process
 from registry.server.listener import BACKLOG
 from registry.server.shared import DRAIN, SharedResources
 from registry.server.tls import TLSFiles
 from registry.tasks import Tasks, in_thread
 from registry.wiring.access import build_expiry_watch, build_show_address
-from registry.wiring.content import find_downloads
+from registry.wiring.running_downloads import find_downloads
 from registry.wiring.services import Service, find_no_problem
 
 DISK_WAIT = 2.0  # seconds after which `/readyz` says that the disk does not answer
@@ -39,12 +45,13 @@ async def run_background(service: Service, shared: SharedResources) -> None:
     # If it stayed open here, new clients would wait in its queue while the workers drain.
     shared.pulls.close()
     async with AsyncExitStack() as stack:
+        counted = ServerMetrics(shared.metrics)
         checks = await stack.enter_async_context(Tasks())
         files = TLSFiles.of(shared.settings)
         expiry = build_expiry_watch(*((files.servers, files.authorities) if files else ({}, {})))
         console = build_console(
             partial(find_trouble, shared, checks, service.find_problem),
-            lambda: collect(shared.metrics, _measure(shared, expiry.list_ends())),
+            lambda: collect(counted, _measure(shared, expiry.list_ends())),
             {shared.settings.server.console.host, *shared.settings.server.console_hosts},
         )
         await _open_console(stack, console, shared)
@@ -53,7 +60,8 @@ async def run_background(service: Service, shared: SharedResources) -> None:
         maintaining = tasks.start(
             service.maintain(shared.settings, shared.folder, metrics, shared.catalog)
         )
-        tasks.start(keep_beating(shared.heartbeats, BACKGROUND))
+        noting = watch_process(shared, BACKGROUND, metrics)
+        tasks.start(keep_beating(shared.heartbeats, BACKGROUND, noting))
         tasks.keep(expiry.keep_watching())
         ending = tasks.start(wait_for_end(shared.supervisor_pipe))
         await asyncio.wait([maintaining, ending], return_when=asyncio.FIRST_COMPLETED)
@@ -90,14 +98,21 @@ def _note_refusal(
 
 def _measure(shared: SharedResources, certificates: tuple[tuple[str, float], ...]) -> State:
     root = shared.folder.root
-    loads = shared.heartbeats.read_loads().values()
+    loads, vitals = shared.heartbeats.read_loads(), shared.heartbeats.read_vitals()
+    running = find_downloads(root)
     return State(
         limit=shared.settings.storage.limit,
         free=shutil.disk_usage(root).free,
-        downloads=len(find_downloads(root)),
+        downloads=len(running),
         version=VERSION,
-        connections=sum(load.connections for load in loads),
-        connection_limit=sum(load.connection_limit for load in loads),
+        arrived=sum(each.arrived for each in running),
+        readers=sum(each.readers for each in vitals.values()),
+        connections=sum(load.connections for load in loads.values()),
+        connection_limit=sum(load.connection_limit for load in loads.values()),
+        workers=len(loads),
+        replaced=shared.heartbeats.replaced,
+        memory={name_process(number): each.memory for number, each in vitals.items()},
+        open_files={name_process(number): each.descriptors for number, each in loads.items()},
         certificates=certificates,
     )
 

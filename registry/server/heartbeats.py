@@ -1,4 +1,4 @@
-"""A page of memory that all processes share: when each last beat, and what it has open.
+"""A page of memory that all processes share: when each last beat, and what it has open and uses.
 
 Workers look there whether another one has fewer clients, and the background process for `/readyz`
 and for the metrics of what is open now.
@@ -16,7 +16,10 @@ REBUILD = -2  # the number of the process that makes a lost catalog again, while
 _TIME = struct.Struct("d")
 _CONNECTIONS = struct.Struct("q")
 _LOAD = struct.Struct("qqqqd")  # begins with the connections too
-_PLACE = struct.Struct("dqqqqd")
+_VITALS = struct.Struct("qq")
+_PLACE = struct.Struct("dqqqqdqq")
+_VITALS_AT = _PLACE.size - _VITALS.size
+_COUNT = struct.Struct("q")
 SLACK = 2  # connections that a worker may have more than another without being ahead
 DEAD = 5.0  # seconds without a beat after which a process counts as stuck or dead
 REFUSING = 5.0  # seconds after a refusal for which a worker counts as overloaded
@@ -45,13 +48,55 @@ class WorkerLoad:
         return ""
 
 
-class Heartbeats:
-    """Heartbeats and loads of all processes of a server, in memory that forks share."""
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What one process uses: bytes of memory; and how many clients read its downloads."""
 
-    def __init__(self, workers: int) -> None:
-        """`workers` are from 0; there is also a place for `BACKGROUND` and one for `REBUILD`."""
+    memory: int
+    readers: int = 0
+
+
+class Heartbeats:
+    """Heartbeats, loads and vitals of all processes of a server, in memory that forks share.
+
+    After the places of the processes, it has how many of them were replaced since they died or did
+    not answer.
+    """
+
+    def __init__(self, workers: int, replaced: int = 0) -> None:
+        """`workers` are from 0; there is also a place for `BACKGROUND` and one for `REBUILD`.
+
+        `replaced` is how many processes were replaced before.
+        """
         self._workers = workers
-        self._memory = mmap.mmap(-1, _find_place(workers))
+        self._end = _find_place(workers)
+        self._memory = mmap.mmap(-1, self._end + _COUNT.size)
+        _COUNT.pack_into(self._memory, self._end, replaced)
+
+    @property
+    def replaced(self) -> int:
+        """How many processes were replaced since the server has started."""
+        count: int = _COUNT.unpack_from(self._memory, self._end)[0]
+        return count
+
+    def note_replaced(self) -> None:
+        """Note that a process is replaced; only the supervisor calls this."""
+        _COUNT.pack_into(self._memory, self._end, self.replaced + 1)
+
+    def set_vitals(self, number: int, vitals: Vitals) -> None:
+        """Note what process `number` uses."""
+        place = _find_place(number) + _VITALS_AT
+        _VITALS.pack_into(self._memory, place, vitals.memory, vitals.readers)
+
+    def read_vitals(self) -> dict[int, Vitals]:
+        """Return what each living process uses, by its number."""
+        now = time.monotonic()
+        numbers = (BACKGROUND, *range(self._workers))
+        return {
+            number: Vitals(*_VITALS.unpack_from(self._memory, _find_place(number) + _VITALS_AT))
+            for number in numbers
+            if (beat := self.last_beat(number)) and 0 <= now - beat < DEAD
+        }
 
     def beat(self, number: int) -> None:
         """Note that process `number` is alive."""
@@ -115,7 +160,13 @@ class Heartbeats:
     def _read(self) -> list[tuple[float, WorkerLoad]]:
         """Return the last beat and the load of each worker."""
         places = self._memory[_find_place(0) : _find_place(self._workers)]
-        return [(beat, WorkerLoad(*load)) for beat, *load in _PLACE.iter_unpack(places)]
+        return [(beat, WorkerLoad(*load)) for beat, *load, _, _ in _PLACE.iter_unpack(places)]
+
+
+def name_process(number: int) -> str:
+    """Return the name of a process for people."""
+    names = {BACKGROUND: "background", REBUILD: "rebuild"}
+    return names.get(number, f"worker {number}")
 
 
 def _find_place(number: int) -> int:

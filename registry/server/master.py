@@ -33,7 +33,7 @@ from registry.settings.model import ServerSettings, Settings
 from registry.settings.values import Address
 from registry.store.data_folder import DataFolder
 from registry.store.file_locks import ExclusiveLocks
-from registry.store.run_folder import open_run_folder
+from registry.store.run_folder import note_console, open_run_folder
 from registry.tasks import Tasks, in_thread
 from registry.wiring.content import open_content
 from registry.wiring.data_folder import open_data_folder, prepare_catalog
@@ -156,9 +156,10 @@ def run_processes(
         console=console,
         heartbeats=Heartbeats(workers),
         supervisor_pipe=supervisor_pipe,
-        metrics=open_run_folder(folder.root / METRICS),
+        metrics=open_run_folder(folder.root / METRICS, keeps_ended=True),
         tls=LiveTLS.of(settings),
     )
+    note_console(shared.metrics, _format(console))
     service = begin(shared)
     _prepare_fork()
     # Signals are blocked and not handled: sigtimedwait takes them one at a time, without races.
@@ -216,7 +217,7 @@ def _renew(
         former,
         settings=found.settings,
         source=loaded.source,
-        heartbeats=Heartbeats(workers),
+        heartbeats=Heartbeats(workers, former.heartbeats.replaced),
         tls=LiveTLS.of(found.settings),
     )
     facts: dict[str, object] = {"settings": loaded.source, "changed": found.changed}

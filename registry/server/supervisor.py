@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from registry.errors import CatalogLost, EntrepotError
 from registry.logs import get_logger
-from registry.server.heartbeats import BACKGROUND, REBUILD
+from registry.server.heartbeats import BACKGROUND, REBUILD, name_process
 from registry.server.shared import DRAIN, SharedResources
 from registry.store.data_folder import FileIdentity
 from registry.store.signs_of_life import INTERVAL, SILENCE, Silence
@@ -127,7 +127,8 @@ class Supervisor:
                 self._failed_starts += 1
                 if self._failed_starts >= MAX_FAILED_STARTS:
                     break
-            self._log.error("a process died and is replaced", process=_name(number), pid=pid)
+            self._log.error("a process died and is replaced", process=name_process(number), pid=pid)
+            shared.heartbeats.note_replaced()
             time.sleep(RESPAWN)
             self._spawn(shared, number)
 
@@ -144,12 +145,13 @@ class Supervisor:
                 continue
             self._log.error(
                 "a process did not answer and is replaced",
-                process=_name(number),
+                process=name_process(number),
                 pid=pid,
                 seconds=round(seconds),
             )
             # Its end is not waited for: that may take long if it waits for a disk.
             self._leaving[pid] = now
+            shared.heartbeats.note_replaced()
             os.kill(pid, signal.SIGKILL)
             self._spawn(shared, number)
 
@@ -266,11 +268,6 @@ def _run_and_exit(body: Coroutine[Any, Any, None]) -> NoReturn:
         get_logger("registry.server.master").exception("crashed")
     finally:
         os._exit(code)
-
-
-def _name(number: int) -> str:
-    names = {BACKGROUND: "background", REBUILD: "rebuild"}
-    return names.get(number, f"worker {number}")
 
 
 def _has_ended(pid: int) -> bool:

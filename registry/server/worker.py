@@ -15,7 +15,13 @@ from registry.api.open_requests import OpenRequests
 from registry.api.repeated_answers import ResponseCache
 from registry.api.routes import PullApi
 from registry.metrics.process_metrics import Metrics
-from registry.server.child import keep_beating, open_metrics, open_runner, wait_for_end
+from registry.server.child import (
+    keep_beating,
+    open_metrics,
+    open_runner,
+    wait_for_end,
+    watch_process,
+)
 from registry.server.connections import Connections
 from registry.server.listener import Listener
 from registry.server.loop_errors import ignore_second_ends
@@ -78,7 +84,8 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         tasks = await stack.enter_async_context(Tasks())
         accepting = tasks.start(listener.keep_accepting(shared.heartbeats, number))
         sweeping = tasks.start(connections.keep_sweeping())
-        tasks.start(keep_beating(shared.heartbeats, number))
+        noting = watch_process(shared, number, metrics, mirror.blobs.count_readers)
+        tasks.start(keep_beating(shared.heartbeats, number, noting))
         ending = tasks.start(wait_for_end(shared.supervisor_pipe))
         await _wait_for_first(ending, accepting, sweeping)
         await _stop_accepting(accepting, listener)

@@ -5,7 +5,7 @@ together know (`take_new`, `adopt`).
 """
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +14,7 @@ from httpx import codes
 
 from registry.errors import Unknown, UpstreamDenied, UpstreamError
 from registry.upstream.failures import RedirectBroken, RequestRefused
+from registry.upstream.outcomes import OK, UNREACHABLE, name_outcome
 from registry.upstream.performance import Performance
 from registry.upstream.request import Answer, Request
 
@@ -24,14 +25,23 @@ MOST_NEW = 1000  # measurements that are kept until they are given away
 class Measurements:
     """The measurements at one endpoint; `now` returns epoch seconds.
 
-    `performance` is what is known. `received` counts the bytes of blobs that came from the endpoint
-    to this process, and `failures` the requests of this process that failed.
+    `performance` is what is known. The rest is of this process, and for metrics: `received` counts
+    the bytes of blobs that came from the endpoint, `failures` the requests that failed, `outcomes`
+    all requests by method and outcome, and `counted` the answers that count against a pull limit.
+    `silent` is how many requests in a row, to the last one, the endpoint did not answer.
+    `waits` has how many seconds the last answers took that were not taken yet, and `succeeded_at`
+    is when the last request did not fail (epoch seconds; 0: none yet).
     """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.performance = Performance()
         self.received = 0
         self.failures = 0
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.counted = 0
+        self.silent = 0
+        self.waits: deque[float] = deque(maxlen=MOST_NEW)
+        self.succeeded_at = 0.0
         self.now = now
         self._new: deque[Change] = deque(maxlen=MOST_NEW)
 
@@ -43,20 +53,29 @@ class Measurements:
         """
         try:
             yield
-        except (Unknown, UpstreamDenied, RequestRefused):
+        except (Unknown, UpstreamDenied, RequestRefused) as error:
+            self._count(request, name_outcome(error))
             self.note_outcome(is_failure=False)
             raise
         except UpstreamError as error:
+            self._count(request, name_outcome(error))
             # The URL of an earlier redirect may have expired; then the endpoint is asked again.
             if request.start_at is None or not isinstance(error, RedirectBroken):
                 self.note_outcome(is_failure=True)
             raise
+        self._count(request, OK)
         self.note_outcome(is_failure=False)
+
+    def _count(self, request: Request, outcome: str) -> None:
+        self.outcomes[request.method, outcome] += 1
+        self.silent = self.silent + 1 if outcome == UNREACHABLE else 0
 
     def note_answer(self, request: Request, answer: Answer) -> None:
         """Note how long the head of an answer took, if the endpoint did some work for it."""
         status = answer.response.status_code
+        self.counted += request.counts and codes.is_success(status)
         if request.start_at is None and status < 500 and status != codes.TOO_MANY_REQUESTS:
+            self.waits.append(answer.waited)
             self.note_first_byte(answer.waited)
 
     def note_first_byte(self, seconds: float) -> None:
@@ -74,6 +93,8 @@ class Measurements:
     def note_outcome(self, *, is_failure: bool) -> None:
         """Note that a request has failed, or was answered."""
         self.failures += is_failure
+        if not is_failure:
+            self.succeeded_at = self.now()
         self._apply(partial(Performance.note_answer, now=self.now(), is_failure=is_failure))
 
     def note_right(self, size: int) -> None:

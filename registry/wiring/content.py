@@ -4,7 +4,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.catalog.audits import AuditCatalog
@@ -36,7 +35,7 @@ from registry.content.pull_history import PullHistory
 from registry.content.rebuild import Rebuild
 from registry.content.space import Space
 from registry.content.tag_history import TagHistories
-from registry.content.usage import RunningDownload, UsageMeter, list_downloads
+from registry.content.usage import UsageMeter
 from registry.errors import CatalogLost, SettingsError, StoreError, StoreTooNew
 from registry.metrics.process_metrics import Metrics
 from registry.settings.model import Settings
@@ -47,6 +46,7 @@ from registry.store.local import DiskStore
 from registry.store.tags import TagFiles
 from registry.wiring.data_folder import open_database
 from registry.wiring.data_folder_checks import METRICS, check_data_folder, refuse_migration
+from registry.wiring.monitoring import MonitoringServices
 
 # Imported only where they are used: a server without them starts faster, and needs less memory.
 if TYPE_CHECKING:
@@ -180,6 +180,11 @@ class ContentServices:
         return Maintenance(self.space, self.expiry, self.pull_history, self.audit, rate)
 
     @cached_property
+    def monitoring(self) -> MonitoringServices:
+        """What happened on this data folder, and what is the case now."""
+        return MonitoringServices(self._handles.folder, self._database)
+
+    @cached_property
     def prefetch_runs(self) -> PrefetchCatalog:
         """When each prefetch last ran."""
         return PrefetchCatalog(self._database)
@@ -287,11 +292,6 @@ def find_data_folder(settings: Settings) -> DataFolder:
             makers = "entrepot serve, entrepot images warm or entrepot bundle import makes it"
             cure = f"{makers}; if it should exist, check storage.path"
         raise SettingsError("storage.path", why, cure) from error
-
-
-def find_downloads(root: Path) -> list[RunningDownload]:
-    """Return the blobs that are being written to the data folder `root` now, by any process."""
-    return list_downloads(Ingests(DataFolder(root).ingests))
 
 
 def open_handles(folder: DataFolder) -> DataHandles:

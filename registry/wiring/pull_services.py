@@ -164,6 +164,7 @@ class PullServices:
             pulls=self._pulls,
             offline=self._settings.offline,
             stored=self._stored,
+            count_stale=lambda *labels: self._metrics.upstreams.stale.labels(*labels).inc(),
         )
 
     def _build_blobs(self) -> Blobs:

@@ -128,6 +128,7 @@ async def _open_mirror(
     performance = PerformanceRecorder(EndpointCatalog(database), metrics)
     sources: dict[str, Source] = {}
     for name, upstream in settings.upstreams.items():
+        metrics.begin_upstream(name)
         if settings.offline:
             sources[name] = OfflineSource(name)
         else:

@@ -124,6 +124,8 @@ async def _maintain(
         tasks.keep(keep_tidy(build_record_files(settings, folder)))
         refused = RefusedTags(TagFiles(folder.tags), content.manifests.histories)
         tasks.keep(refused.keep_few())
+        recording = content.monitoring.build_recording(metrics.store)
+        tasks.keep(recording.keep_recording())
         watching = tasks.start(CatalogWatch(folder, catalog).keep_watching())
         tidying = tasks.start(content.maintenance.keep_tidy())
         if settings.prefetch and not settings.offline:

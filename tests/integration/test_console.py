@@ -134,4 +134,6 @@ def read_some(connection: socket.socket, size: int) -> None:
 
 
 def count_sent(mirror: MirrorProcess, origin: str) -> float:
-    return read_metrics(mirror).get(f'entrepot_sent_bytes_total{{origin="{origin}"}}', 0.0)
+    return read_metrics(mirror).get(
+        f'entrepot_sent_bytes_total{{kind="blobs",origin="{origin}"}}', 0.0
+    )

@@ -9,7 +9,9 @@ from prometheus_client import generate_latest
 
 from registry.console.state import State
 from registry.content.served import ServedTotals, read_served
-from registry.metrics.process_metrics import Metrics, collect, observe_all
+from registry.metrics.collection import ServerMetrics, collect
+from registry.metrics.process_metrics import Metrics, find_observe
+from registry.metrics.value_files import FILE_SIZE
 
 COUNT = """
 import os, resource, sys, time
@@ -19,24 +21,25 @@ from registry.metrics.process_metrics import Metrics
 folder, limit = Path(sys.argv[1]), int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 before = Metrics()
-before.sent_bytes.labels("hit").inc(100)
+before.sent_bytes.labels("blobs", "hit").inc(100)
 with ExitStack() as stack:
     try:
         metrics = stack.enter_context(Metrics.open(folder))
     except OSError as error:
         print("no room")
         metrics = Metrics()
-    metrics.sent_bytes.labels("hit").inc(3)
-    metrics.sent_bytes.labels("miss").inc(1)
-    metrics.sent_bytes.labels("joined").inc(2)
-    metrics.downloaded_bytes.inc(2)
+    metrics.sent_bytes.labels("blobs", "hit").inc(3)
+    metrics.sent_bytes.labels("manifests", "miss").inc(1)
+    metrics.sent_bytes.labels("blobs", "joined").inc(2)
+    metrics.sent_bytes.labels("tags", "").inc(50)
+    metrics.downloaded_bytes.labels("docker.io").inc(2)
     metrics.requests.labels("blobs", "206", "joined").inc()
     metrics.requests.labels("blobs", "200", "hit").inc()
     metrics.requests.labels("manifests", "200", "miss").inc()
     metrics.requests.labels("tags", "200", "miss").inc()
     metrics.requests.labels("manifests", "404", "").inc()
-    metrics.note_pull_limit("hub", "me", 7, until=time.time() + 3600)
-    metrics.note_pull_limit("hub", "you", 0, until=time.time() - 1)
+    metrics.pull_limits.note("hub", "me", 7, allowed=100, until=time.time() + 3600)
+    metrics.pull_limits.note("hub", "you", 0, allowed=100, until=time.time() - 1)
     metrics.request_seconds.labels("blobs").observe(1)
 """
 
@@ -47,6 +50,10 @@ def count(folder: Path, limit: int = 1 << 30, before: str = "") -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
+def scrape(folder: Path) -> str:
+    return generate_latest(collect(ServerMetrics(folder))).decode()
+
+
 def test_the_console_adds_up_all_processes(tmp_path: Path) -> None:
     """Two processes that count after everything is imported give one sum; memory counts are not in.
 
@@ -55,10 +62,11 @@ def test_the_console_adds_up_all_processes(tmp_path: Path) -> None:
     assert count(tmp_path) == ""
     assert count(tmp_path, before="import registry.server.worker") == ""
 
-    lines = generate_latest(collect(tmp_path)).decode().splitlines()
+    lines = scrape(tmp_path).splitlines()
 
-    assert 'entrepot_sent_bytes_total{origin="hit"} 6.0' in lines
+    assert 'entrepot_sent_bytes_total{kind="blobs",origin="hit"} 6.0' in lines
     assert 'entrepot_upstream_pulls_remaining{endpoint="hub",identity="me"} 7.0' in lines
+    assert 'entrepot_upstream_pulls_limit{endpoint="hub",identity="me"} 100.0' in lines
     assert not [line for line in lines if 'identity="you"' in line], "its period is over"
     assert 'entrepot_request_seconds_bucket{kind="blobs",le="0.5"} 0.0' in lines
     assert 'entrepot_request_seconds_bucket{kind="blobs",le="1.0"} 2.0' in lines
@@ -69,7 +77,7 @@ def test_files_have_no_holes(tmp_path: Path) -> None:
     """All bytes of a file are on the disk before the first count."""
     assert count(tmp_path) == ""
 
-    holes = [path for path in tmp_path.glob("*.db") if path.stat().st_blocks * 512 < 128 * 1024]
+    holes = [path for path in tmp_path.glob("*.db") if path.stat().st_blocks * 512 < FILE_SIZE]
     assert len(list(tmp_path.glob("*.db"))) == 3
     assert holes == []
 
@@ -80,8 +88,8 @@ def test_a_process_goes_on_with_the_counts_of_a_dead_one(tmp_path: Path) -> None
         assert count(tmp_path) == ""
 
     assert len(list(tmp_path.glob("*.db"))) == 3
-    text = generate_latest(collect(tmp_path)).decode()
-    assert 'entrepot_sent_bytes_total{origin="hit"} 9.0' in text
+    text = scrape(tmp_path)
+    assert 'entrepot_sent_bytes_total{kind="blobs",origin="hit"} 9.0' in text
 
 
 def test_the_files_of_a_living_process_are_not_taken(tmp_path: Path) -> None:
@@ -92,8 +100,8 @@ def test_the_files_of_a_living_process_are_not_taken(tmp_path: Path) -> None:
         assert count(tmp_path) == ""
 
     assert len(list(tmp_path.glob("*.db"))) == 6
-    text = generate_latest(collect(tmp_path)).decode()
-    assert 'entrepot_sent_bytes_total{origin="hit"} 6.0' in text
+    text = scrape(tmp_path)
+    assert 'entrepot_sent_bytes_total{kind="blobs",origin="hit"} 6.0' in text
 
 
 def test_without_room_counting_goes_on_in_memory(tmp_path: Path) -> None:
@@ -114,7 +122,8 @@ def test_what_was_served_is_counted_over_servers(tmp_path: Path) -> None:
 
     served = read_served([tmp_path / "one", tmp_path / "two", tmp_path / "gone"])
 
-    assert served == ServedTotals(requests=6, hits=2, sent=12, saved=8)
+    assert served == ServedTotals(requests=6, hits=2, sent=12, hit_bytes=6, fetched=4)
+    assert served.saved == 8
 
 
 def test_the_state_is_told_with_the_counts(tmp_path: Path) -> None:
@@ -122,7 +131,8 @@ def test_the_state_is_told_with_the_counts(tmp_path: Path) -> None:
     ends = (("server.tls_cert", 1_800_000_000.0),)
     state = State(limit=10, free=7, downloads=2, version="1.2.3", certificates=ends)
 
-    lines = generate_latest(collect(tmp_path, state)).decode().splitlines()
+    metrics = ServerMetrics(tmp_path)
+    lines = generate_latest(collect(metrics, state)).decode().splitlines()
 
     assert {
         "entrepot_limit_bytes 10.0",
@@ -135,7 +145,7 @@ def test_the_state_is_told_with_the_counts(tmp_path: Path) -> None:
 
 def test_a_download_for_clients_that_left_saved_nothing(tmp_path: Path) -> None:
     """If more was downloaded than sent, the saved bytes are 0, and not negative."""
-    command = f"{COUNT}\n    metrics.downloaded_bytes.inc(1000)"
+    command = f"{COUNT}\n    metrics.downloaded_bytes.labels('ghcr.io').inc(1000)"
     subprocess.run(
         [sys.executable, "-c", command, str(tmp_path), str(1 << 30)], check=True, timeout=60
     )
@@ -149,8 +159,8 @@ def test_many_amounts_are_observed_at_once() -> None:
     one, many = Metrics(), Metrics()
     for amount in amounts:
         one.request_seconds.labels("blobs").observe(amount)
-    observe_all(many.request_seconds.labels("blobs"), amounts)
-    observe_all(many.request_seconds.labels("manifests"), amounts[:1])
+    find_observe(many.request_seconds.labels("blobs"))(amounts)
+    find_observe(many.request_seconds.labels("manifests"))(amounts[:1])
     one.request_seconds.labels("manifests").observe(amounts[0])
 
     def samples(metrics: Metrics) -> list[object]:

@@ -61,7 +61,9 @@ async def test_parts_and_the_whole_are_sent(
     ]
     labels = {"kind": "other", "status": "206" if part else "200", "origin": "hit"}
     assert site.metrics.registry.get_sample_value("entrepot_requests_total", labels) == 2
-    sent = site.metrics.registry.get_sample_value("entrepot_sent_bytes_total", {"origin": "hit"})
+    sent = site.metrics.registry.get_sample_value(
+        "entrepot_sent_bytes_total", {"kind": "other", "origin": "hit"}
+    )
     assert sent == 10 + SIZE + stop - start
 
 

@@ -125,7 +125,8 @@ async def test_the_same_bytes_get_the_same_answer(site: Site) -> None:
     await asyncio.sleep(0)  # it is counted at the end of the turn
     labels = {"kind": "manifests", "status": "200", "origin": "hit"}
     assert site.metrics.registry.get_sample_value("entrepot_requests_total", labels) == 1
-    sent = site.metrics.registry.get_sample_value("entrepot_sent_bytes_total", {"origin": "hit"})
+    labels = {"kind": "manifests", "origin": "hit"}
+    sent = site.metrics.registry.get_sample_value("entrepot_sent_bytes_total", labels)
     assert sent == 4
 
 

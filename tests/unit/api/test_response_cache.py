@@ -96,8 +96,11 @@ async def test_one_look_is_enough_for_a_turn() -> None:
     assert [line["client"] for line in lines] == ["192.0.2.1", "192.0.2.1", "192.0.2.2"]
     labels = {"kind": "manifests", "status": "200", "origin": "hit"}
     assert metrics.registry.get_sample_value("entrepot_requests_total", labels) == 3
-    sent = metrics.registry.get_sample_value("entrepot_sent_bytes_total", {"origin": "hit"})
+    labels = {"kind": "manifests", "origin": "hit"}
+    sent = metrics.registry.get_sample_value("entrepot_sent_bytes_total", labels)
     assert sent == 3 * len(b"body")
+    first_bytes = metrics.registry.get_sample_value("entrepot_first_byte_seconds_count", labels)
+    assert first_bytes == 3, "each answer begins once"
     assert cache.repeat(b"x", Surroundings("192.0.2.1"))
     assert len(asked) == 3
 

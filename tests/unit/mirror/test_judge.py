@@ -8,8 +8,10 @@ import pytest
 
 from registry.content.ingest import Ingest
 from registry.errors import BlobUnknown, DigestMismatch
+from registry.metrics.process_metrics import Metrics
 from registry.mirror import repair
 from registry.mirror.announcement import Announcement
+from registry.mirror.download_counts import DownloadCounts
 from registry.mirror.download_request import DownloadRequest
 from registry.mirror.judge import Judge
 from registry.oci.digest import Digest
@@ -64,7 +66,9 @@ class Trial:
 
 @contextmanager
 def open_trial(ingest: Ingest) -> Iterator[Trial]:
-    with Judge(ingest, on_reject=lambda: None, note=lambda _: None) as judge:
+    with Judge(
+        ingest, on_reject=lambda: None, counts=DownloadCounts(Metrics(), "docker.io")
+    ) as judge:
         yield Trial(ingest, judge)
 
 
@@ -116,7 +120,9 @@ async def test_it_ends_if_nobody_sends_the_blob_alone(ingest: Ingest) -> None:
 
 
 async def test_a_blob_that_nobody_else_has_is_wrong_and_not_missing(ingest: Ingest) -> None:
-    with Judge(ingest, on_reject=lambda: None, note=lambda _: None) as judge:
+    with Judge(
+        ingest, on_reject=lambda: None, counts=DownloadCounts(Metrics(), "docker.io")
+    ) as judge:
         await Trial(ingest, judge).receive(["first"], "first")
         failure = judge.fail(BlobUnknown("r", str(DIGEST)))
 

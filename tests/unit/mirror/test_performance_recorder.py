@@ -3,6 +3,8 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -10,13 +12,15 @@ import pytest
 
 from registry.catalog.database import Database
 from registry.catalog.endpoints import EndpointCatalog
-from registry.errors import StoreError
+from registry.errors import EntrepotError, NameUnknown, StoreError, UpstreamUnreachable
 from registry.metrics.process_metrics import Metrics
 from registry.mirror import performance_recorder
 from registry.mirror.performance_recorder import PerformanceRecorder
 from registry.upstream.auth import Login
 from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
+from registry.upstream.request import Request
+from registry.upstream.statuses import Resource
 from registry.upstream.tokens import TokenCache
 
 URL = "https://hub.example/mirror"
@@ -178,3 +182,30 @@ async def test_metrics_count_each_endpoint(database: Database) -> None:
     label = {"endpoint": "https://hub.example"}
     assert read("entrepot_endpoint_bytes_total", label) == 100
     assert read("entrepot_endpoint_failures_total", label) == 1
+
+
+async def test_metrics_say_how_requests_end(database: Database) -> None:
+    """Each request is counted once; three in a row without an answer say that it is down."""
+    metrics = Metrics()
+    recorder, own = watch(database, metrics)
+    read: Callable[..., float | None] = metrics.registry.get_sample_value
+    label = {"upstream": "docker.io", "endpoint": "https://hub.example"}
+    request = Request("GET", "r/manifests/1", "r", partial(NameUnknown, "r"), Resource.MANIFEST)
+    up, asked = [], []
+    for error in (None, None, *[UpstreamUnreachable("hub", "no")] * 3, NameUnknown("r")):
+        with suppress(EntrepotError), own.measured.watch(request):
+            own.measured.waits.append(0.5)
+            if error is not None:
+                raise error
+        await recorder.exchange()
+        up.append(read("entrepot_upstream_up", label))
+        how = {"method": "GET", "outcome": "unreachable"}
+        asked.append(read("entrepot_upstream_requests_total", label | how) or 0)
+    own.measured.counted += 2
+    await recorder.exchange()
+
+    assert up == [1, 1, 1, 1, 0, 1]
+    assert asked == [0, 0, 1, 2, 3, 3]
+    assert read("entrepot_upstream_seconds_count", label) == 6
+    assert read("entrepot_upstream_last_success_timestamp_seconds", label) > 1e9
+    assert read("entrepot_counted_pulls_total", label) == 0, "it comes with the next request"

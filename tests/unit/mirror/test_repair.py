@@ -11,7 +11,9 @@ import structlog
 
 from registry.content.ingest import Ingest
 from registry.errors import StoreError, UpstreamUnreachable
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.announcement import Announcement
+from registry.mirror.download_counts import DownloadCounts
 from registry.mirror.download_request import DownloadRequest
 from registry.mirror.judge import Judge
 from registry.mirror.repair import LEAST_UNIT
@@ -46,7 +48,7 @@ class Site:
         request = DownloadRequest(REPOSITORY, DIGEST, len(CONTENT), source, 1)
         self.told = Announcement(ingest, request, self.download, lambda: 0.0, 0)
         self.rejections = 0
-        self.received = 0
+        self.received = self.wrong = 0
 
     async def receive(self, *wrong: int, flipped: Sequence[int] = ()) -> None:
         """Receive all ranges; those at the places in `wrong` are wrong, and these single bytes."""
@@ -65,11 +67,21 @@ class Site:
         def reject() -> None:
             self.rejections += 1
 
-        def count(size: int) -> None:
-            self.received += size
+        metrics = Metrics()
+        counts = DownloadCounts(metrics, "docker.io")
+        with Judge(self.ingest, on_reject=reject, counts=counts) as judge:
+            try:
+                return await judge.is_right(self.download, self.told)
+            finally:
+                self.received += read(metrics, "downloaded")
+                self.wrong += read(metrics, "wrong")
 
-        with Judge(self.ingest, on_reject=reject, note=count) as judge:
-            return await judge.is_right(self.download, self.told)
+
+def read(metrics: Metrics, what: str) -> int:
+    labels = {"upstream": "docker.io"}
+    found = metrics.registry.get_sample_value(f"entrepot_{what}_bytes_total", labels)
+    assert found is not None
+    return int(found)
 
 
 @pytest.fixture
@@ -88,7 +100,7 @@ async def test_right_bytes_cost_nothing(open_ingest: Ingest) -> None:
     site = Site(open_ingest, NAMES)
     await site.receive()
     await site.judge()
-    assert (site.received, site.rejections) == (0, 0)
+    assert (site.received, site.wrong, site.rejections) == (0, 0, 0)
 
 
 async def test_the_disk_holds_up_nobody_else(
@@ -122,6 +134,7 @@ async def test_the_liar_is_found(open_ingest: Ingest, liar: int) -> None:
     assert site.download.liars == [NAMES[liar]]
     assert site.rejections == 1
     assert site.received <= 2 * RANGE + len(CONTENT) // 10
+    assert site.wrong == len(CONTENT)
 
 
 async def test_of_two_the_digest_says_who_lied(open_ingest: Ingest) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from registry.server import heartbeats
-from registry.server.heartbeats import BACKGROUND, REBUILD, Heartbeats, WorkerLoad
+from registry.server.heartbeats import BACKGROUND, REBUILD, Heartbeats, Vitals, WorkerLoad
 
 
 def test_each_process_has_a_place_of_its_own() -> None:
@@ -58,5 +58,37 @@ def test_a_load_and_a_beat_do_not_overwrite_each_other() -> None:
     assert beats.read_loads() == {1: load}
 
     beats.set_connections(1, 7)
+    beats.set_vitals(1, Vitals(memory=5, readers=6))
     beats.beat(0)
     assert beats.read_loads() == {0: WorkerLoad(0, 0, 0, 0), 1: replace(load, connections=7)}
+
+
+def test_vitals_are_those_of_living_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process used that does not beat any more is forgotten; the background has some too."""
+    beats, now = Heartbeats(2), 100.0
+    monkeypatch.setattr(heartbeats.time, "monotonic", lambda: now)
+    for number in (BACKGROUND, 0, 1):
+        beats.set_vitals(number, Vitals(10 + number, number))
+    assert beats.read_vitals() == {}
+    for number in (BACKGROUND, 0, 1):
+        beats.beat(number)
+    assert beats.read_vitals() == {-1: Vitals(9, -1), 0: Vitals(10, 0), 1: Vitals(11, 1)}
+
+    now += heartbeats.DEAD
+    beats.beat(1)
+
+    assert beats.read_vitals() == {1: Vitals(11, 1)}
+    assert beats.read_loads()[1] == WorkerLoad(0, 0, 0, 0)
+
+
+def test_replacements_are_counted_over_reloads() -> None:
+    """The next page begins with the count of the former one; nothing else changes it."""
+    beats = Heartbeats(1)
+    assert beats.replaced == 0
+    beats.note_replaced()
+    beats.note_replaced()
+    beats.set_vitals(0, Vitals(1, 2))
+    beats.beat(0)
+
+    assert beats.replaced == 2
+    assert Heartbeats(3, beats.replaced).replaced == 2

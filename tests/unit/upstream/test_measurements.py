@@ -1,17 +1,25 @@
 """Laws of measurements: what counts as a failure, and how processes share them."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
 from registry.errors import (
     BlobUnknown,
+    EntrepotError,
     UpstreamDenied,
     UpstreamFaulty,
     UpstreamThrottled,
     UpstreamUnreachable,
 )
-from registry.upstream.failures import HeadRefused, NoConnection, RangeRefused, RedirectBroken
+from registry.upstream.failures import (
+    AttemptFailed,
+    HeadRefused,
+    NoConnection,
+    RangeRefused,
+    RedirectBroken,
+)
 from registry.upstream.measurements import MOST_NEW, Measurements
 from registry.upstream.performance import Performance
 from registry.upstream.request import Request
@@ -52,11 +60,51 @@ def test_what_counts_as_a_failure(measured: Measurements, error: Exception, fail
     assert measured.performance.at == 1e6
 
 
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (None, "ok"),
+        (ABSENT, "absent"),
+        (UpstreamDenied("o", "no"), "denied"),
+        (UpstreamThrottled("o", "429"), "throttled"),
+        (UpstreamUnreachable("o", "answers 503"), "unreachable"),
+        (NoConnection("o", "no connection in time"), "unreachable"),
+        (AttemptFailed("o", "answers 500"), "error"),
+        (RedirectBroken("cdn", "refuses the URL"), "error"),
+        (UpstreamFaulty("o", "nonsense"), "error"),
+        (HeadRefused("o", "no HEAD"), "error"),
+    ],
+)
+def test_each_request_has_one_outcome(
+    measured: Measurements, error: Exception | None, outcome: str
+) -> None:
+    """It is a word of a short list, whatever the error says."""
+    with suppress(EntrepotError), measured.watch(ask()):
+        if error is not None:
+            raise error
+
+    assert measured.outcomes == {("GET", outcome): 1}
+    assert measured.silent == (outcome == "unreachable")
+
+
+def test_silence_ends_with_an_answer(measured: Measurements) -> None:
+    """What counts is how many requests in a row had no answer; a refusal is an answer."""
+    silence = []
+    for error in (UpstreamUnreachable("o", "x"),) * 3 + (ABSENT, UpstreamUnreachable("o", "x")):
+        with suppress(EntrepotError), measured.watch(ask()):
+            raise error
+        silence.append(measured.silent)
+
+    assert silence == [1, 2, 3, 0, 1]
+    assert measured.succeeded_at == 1e6
+
+
 def test_a_request_that_was_given_up_says_nothing(measured: Measurements) -> None:
     with pytest.raises(GeneratorExit), measured.watch(ask()):
         raise GeneratorExit
 
     assert measured.performance == Performance()
+    assert measured.outcomes == {}
 
 
 def test_an_expired_url_is_no_failure_of_the_endpoint(measured: Measurements) -> None:
