@@ -19,6 +19,7 @@ from registry.metrics.process_metrics import collect
 from registry.server.child import keep_beating, open_metrics, open_runner, wait_for_end
 from registry.server.heartbeats import BACKGROUND
 from registry.server.listener import BACKLOG
+from registry.server.loop_errors import limit_reports
 from registry.server.shared import DRAIN, SharedResources
 from registry.server.tls import TLSFiles
 from registry.tasks import Tasks, in_thread
@@ -38,6 +39,7 @@ async def run_background(service: Service, shared: SharedResources) -> None:
     """
     # If it stayed open here, new clients would wait in its queue while the workers drain.
     shared.pulls.close()
+    limit_reports(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
         checks = await stack.enter_async_context(Tasks())
         files = TLSFiles.of(shared.settings)
