@@ -26,7 +26,9 @@ COPY pyproject.toml README.md LICENSE ./
 COPY config/entrepot.toml config/
 COPY registry/ registry/
 RUN /opt/entrepot/bin/python -m pip install ${PIP_FLAGS} --no-deps --no-build-isolation . \
- && /opt/entrepot/bin/python -m pip uninstall --quiet --yes setuptools pip \
+ && /opt/entrepot/bin/python -m pip uninstall --quiet --yes editables hatchling packaging pathspec \
+      pluggy tomlkit trove-classifiers setuptools pip \
+ && cp locks/entrepot.cdx.json /opt/entrepot/ \
  && /opt/entrepot/bin/python -m compileall -q /opt/entrepot/lib
 
 FROM ${BASE}

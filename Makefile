@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test programs test-programs check format soak bench report peers built-peers lock wheelhouse image version release clean
+.PHONY: help run test programs test-programs check audit format soak bench report peers built-peers lock sbom wheelhouse image version release clean
 # More processes than cores: many tests wait for clocks and for other processes.
 PARALLEL := -n 4 --dist loadgroup --no-loadscope-reorder
 # Python keeps compiled modules: otherwise each of many processes would compile all of them again.
@@ -30,11 +30,16 @@ test-programs: programs           ## run the tests with other programs, and long
 	$(BIN)/python -m pytest $(PARALLEL) --hypothesis-profile=many -m "not programs and not soak" tests/property
 	$(BIN)/python -m pytest -m "programs and alone and not soak" || [ $$? -eq 5 ]  # 5: none
 
-check: $(VENV)/test.stamp         ## check format, lint, types and architecture
+check: $(VENV)/test.stamp         ## check format, lint, security, types and architecture
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml registry
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/architecture
+
+# Fails without a database of vulnerabilities, too: .ci/audit says which of the two it was.
+audit: $(VENV)/test.stamp         ## look up known vulnerabilities of what is locked
+	.ci/audit $(BIN)/pip-audit locks/run.txt locks/test.txt
 
 format: $(VENV)/test.stamp        ## format the sources
 	$(BIN)/ruff format .
@@ -61,6 +66,12 @@ lock: $(VENV)/test.stamp          ## lock the newest dependencies within their b
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade --extra build pyproject.toml -o locks/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade --extra build --extra test pyproject.toml -o locks/test.txt
 	echo "pip>=25,<27" | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade - -o locks/pip.txt
+	$(MAKE) sbom
+
+# Licences are read from the installed packages, so those have to be as locked.
+sbom: $(VENV)/test.stamp          ## write the SBOM of what is locked
+	$(BIN)/python .ci/sbom.py locks/run.txt >locks/entrepot.cdx.json.new
+	mv locks/entrepot.cdx.json.new locks/entrepot.cdx.json
 
 wheelhouse: $(VENV)/run.stamp     ## write dist/install/: what installs without a network
 	config/wheelhouse/pack $(BIN)/python dist/install
@@ -90,6 +101,7 @@ image:                            ## write dist/install/: the container image, a
 
 version:                          ## name the next version: make version NEW=0.2.0
 	$(PYTHON) config/release/version.py $(NEW)
+	$(MAKE) sbom
 
 release: $(VENV)/run.stamp        ## write dist/release/: sdist, wheel, chart, signed checksums
 	config/release/check "$(RELEASE_KEY)"

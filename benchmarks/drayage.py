@@ -42,7 +42,7 @@ def find_drayage() -> Path:
             [*pip, "install", "--retries=1", "--timeout=20", f"drayage=={VERSION}"],
         ):
             try:
-                subprocess.run(command, check=True, stdout=output, stderr=output, timeout=PATIENCE)  # noqa: S603
+                subprocess.run(command, check=True, stdout=output, stderr=output, timeout=PATIENCE)  # noqa: S603 - programs of the bench, and no shell
             except (OSError, subprocess.SubprocessError) as error:
                 output.seek(0)
                 said = output.read().strip().splitlines()[-1:] or [type(error).__name__]

@@ -153,7 +153,7 @@ def slow_readers(place: Place, path: str, count: int, rate: int) -> Iterator[Non
     """
     command = [sys.executable, "-m", "benchmarks.slow_readers"]
     arguments = [str(place.port), path, str(count), str(rate)]
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603 - programs of the bench, and no shell
         [*command, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -206,7 +206,7 @@ def run_wrk(
     command += ["--latency", "--timeout", "10s", "-H", f"Accept: {ACCEPT}"]
     command += [word for line in headers for word in ("-H", line)]
     url = f"http://127.0.0.1:{place.port}{path}"
-    done = subprocess.run([*command, url], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([*command, url], capture_output=True, text=True, check=True)  # noqa: S603 - programs of the bench, and no shell
     return read_wrk(done.stdout)
 
 

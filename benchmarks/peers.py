@@ -258,5 +258,5 @@ def _ask(program: str, *arguments: str) -> str:
     found = find_program(program)
     if not found:
         return ""
-    done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False)  # noqa: S603 - programs of the bench, and no shell
     return (done.stdout + done.stderr).strip() if done.returncode == 0 else ""

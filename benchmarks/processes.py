@@ -33,7 +33,7 @@ class Server:
         self._command = command
         self._log = log
         with log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603 - programs of the bench, and no shell
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -18,6 +18,8 @@ from typing import Any, Protocol
 
 import orjson
 
+from registry.errors.masking import mask_secrets
+
 
 @contextmanager
 def _hide_library(name: str) -> Iterator[None]:
@@ -41,6 +43,7 @@ with _hide_library("rich"):
 STDERR = 2  # the descriptor
 ATOMIC = 4096  # bytes that one write puts into a pipe as a whole, or not at all (PIPE_BUF)
 _DELETE = b"\x7f"
+_USUAL = frozenset({"debug", "info"})  # levels of what only we say, and not a library
 MAX_WAIT = 0.1  # seconds to wait until stderr accepts more, if it is non-blocking
 
 
@@ -55,7 +58,8 @@ def configure_logs(least: int = logging.INFO) -> None:
     Events below the level `least` are not written.
     """
     output = _Lines(least)
-    # Traces are without the values of variables, because some of these are secret.
+    # Traces are without the values of variables, because some of these are secret. Messages of
+    # exceptions are masked with the whole line.
     trace = structlog.processors.format_exc_info
     structlog.configure(
         processors=[structlog.processors.add_log_level, trace, _encode_json],
@@ -196,6 +200,8 @@ def _encode_json(_: object, __: str, event: EventDict) -> bytes:
     except TypeError:  # bytes that are not UTF-8, which a client may put into its request line
         event["timestamp"] = event["timestamp"].isoformat().replace("+00:00", "Z")
         line = f"{json.dumps(event, default=repr)}\n".encode()
+    if event.get("level") not in _USUAL:
+        line = mask_secrets(line.decode()).encode()
     return line if _is_plain(line) else _escape(line)
 
 

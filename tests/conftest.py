@@ -1,6 +1,8 @@
 """Fixtures that every kind of test uses: a scriptable upstream and real mirrors before it."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -91,24 +93,22 @@ def make_mirror(tmp_path: Path, hub: FakeUpstream) -> Iterator[MirrorMaker]:
 
     Without `upstreams`, Docker Hub is the `hub` fixture.
     """
-    made: list[MirrorProcess] = []
+    numbers = count()
+    with ExitStack() as stack:
 
-    def make(
-        settings: Mapping[str, Any] | None = None,
-        *,
-        upstreams: Mapping[str, Any] | None = None,
-        workers: int = 2,
-    ) -> MirrorProcess:
-        folder = tmp_path / f"mirror-{len(made)}"
-        mirror = MirrorProcess(
-            folder, upstreams or {"docker.io": hub.url}, settings, workers=workers
-        )
-        made.append(mirror)
-        return mirror.start()
+        def make(
+            settings: Mapping[str, Any] | None = None,
+            *,
+            upstreams: Mapping[str, Any] | None = None,
+            workers: int = 2,
+        ) -> MirrorProcess:
+            folder = tmp_path / f"mirror-{next(numbers)}"
+            tables = upstreams or {"docker.io": hub.url}
+            mirror = MirrorProcess(folder, tables, settings, workers=workers)
+            stack.callback(mirror.close)
+            return mirror.start()
 
-    yield make
-    for mirror in made:
-        mirror.kill()
+        yield make
 
 
 @pytest.fixture

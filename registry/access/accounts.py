@@ -37,7 +37,7 @@ class User:
     """
 
     name: str
-    password: str
+    password: str = field(repr=False)
     groups: frozenset[str]
     made: float
 

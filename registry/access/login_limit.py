@@ -13,7 +13,7 @@ BURST = 20.0  # wrong passwords at once; people mistype, and a cluster starts wi
 REMEMBERED = 10_000  # addresses
 WRONG_PASSWORDS = "client is wrong about passwords too often"  # lines of the log
 TOKEN_RATE, TOKEN_BURST = 10.0, 200.0  # the same, of requests for tokens of `/token`
-TOKEN_FLOOD = "client asks for too many tokens"  # noqa: S105 - a line of the log
+TOKEN_FLOOD = "client asks for too many tokens"  # noqa: S105 - a line of the log # nosec B105
 WRONG_CREDENTIALS = "client is wrong about tokens or logins too often"
 
 

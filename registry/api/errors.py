@@ -12,6 +12,7 @@ from types import MappingProxyType
 from aiohttp import web
 
 from registry import errors
+from registry.errors.masking import mask_secrets
 from registry.oci import media_types
 
 UNSUPPORTED = "UNSUPPORTED"
@@ -97,7 +98,7 @@ def render(error: errors.EntrepotError, registry: str = "") -> web.Response:
     challenge = error.challenge if isinstance(error, errors.AccessDenied) else ""
     if challenge:
         status, code = 401, "UNAUTHORIZED"
-    response = _render_json(status, code, message)
+    response = _render_json(status, code, mask_secrets(message))
     if challenge:
         response.headers["WWW-Authenticate"] = challenge
     if isinstance(error, errors.RangeUnsatisfiable):

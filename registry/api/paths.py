@@ -18,7 +18,7 @@ from registry.oci.names import Reference, Repository, parse_reference
 MAX_PATH = 2048  # characters; the longest legal path is far shorter
 MAX_REMEMBERED = 1024  # characters of a path, `ns` and host together; longer ones are read anew
 REMEMBERED = 4096  # request lines; the members of a team request the same images again and again
-TOKEN_PATH = "/token"  # noqa: S105 - the path
+TOKEN_PATH = "/token"  # noqa: S105 - the path # nosec B105
 _CONTENT = re.compile(r"(?P<name>.+)/(?P<endpoint>manifests|blobs|referrers)/(?P<reference>[^/]+)")
 _TAGS = re.compile(r"(?P<name>.+)/tags/list")
 _UPLOADS = re.compile(r"/blobs/uploads(?:/[^/]*)?$")
@@ -35,7 +35,7 @@ class Endpoint(Enum):
     MANIFEST = "manifests"
     BLOB = "blobs"
     REFERRERS = "referrers"
-    TOKEN = "token"  # noqa: S105 - the word
+    TOKEN = "token"  # noqa: S105 - the word # nosec B105
     UPLOAD = "uploads"
 
 

@@ -26,7 +26,7 @@ class EndpointCatalog:
         Raises:
             StoreError: the catalog refused.
         """
-        query = f"SELECT url, {_COLUMNS} FROM endpoints WHERE upstream = ?"  # noqa: S608
+        query = f"SELECT url, {_COLUMNS} FROM endpoints WHERE upstream = ?"  # noqa: S608 - constants of this file
         return {url: tuple(row) for url, *row in self._database.read(query, (upstream,))}
 
     async def change(self, changes: Mapping[tuple[str, str], EndpointChange], now: float) -> None:
@@ -40,11 +40,11 @@ class EndpointCatalog:
 
         def apply(rows: sqlite3.Connection) -> None:
             rows.execute("DELETE FROM endpoints WHERE measured < ?", (now - KEPT,))
-            query = f"SELECT {_COLUMNS} FROM endpoints WHERE upstream = ? AND url = ?"  # noqa: S608
+            query = f"SELECT {_COLUMNS} FROM endpoints WHERE upstream = ? AND url = ?"  # noqa: S608 - constants of this file
             for key, change in changes.items():
                 row = change(rows.execute(query, key).fetchone())
                 rows.execute(
-                    f"INSERT OR REPLACE INTO endpoints (upstream, url, {_COLUMNS})"  # noqa: S608
+                    f"INSERT OR REPLACE INTO endpoints (upstream, url, {_COLUMNS})"  # noqa: S608 - constants of this file
                     f" VALUES ({', '.join('?' * len((*key, *row)))})",
                     (*key, *row),
                 )

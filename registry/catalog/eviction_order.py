@@ -30,7 +30,7 @@ class Recent:
 
 
 NOTHING_RECENT = Recent()
-_LIST_PINNED = f"{KEPT} SELECT digest, size, used FROM kept JOIN blobs USING (digest)"  # noqa: S608
+_LIST_PINNED = f"{KEPT} SELECT digest, size, used FROM kept JOIN blobs USING (digest)"  # noqa: S608 - constants of ours
 _SUM_OTHERS = "SELECT COALESCE(SUM(size), 0) FROM blobs WHERE NOT (used > ? AND used <= ?)"
 # A manifest is evicted after its layers: it is small, and downloading it again counts as a pull.
 # The rows come in the order of an index, so that only those are read that are needed.

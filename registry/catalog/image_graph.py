@@ -117,7 +117,7 @@ class ImageGraphCatalog:
             StoreError: the catalog refused.
         """
         places = ", ".join("?" * len(registries))
-        query = f"SELECT digest FROM deliveries WHERE registry IN ({places})"  # noqa: S608
+        query = f"SELECT digest FROM deliveries WHERE registry IN ({places})"  # noqa: S608 - only question marks
         return await self._database.survey(
             lambda rows: frozenset(row[0] for row in rows.execute(query, tuple(registries)))
         )

@@ -42,7 +42,7 @@ _ABOVE = """
 # A manifest or an index counts as used when the last of its layers was stored.
 _MARK_STORED = f"""
     {_ABOVE} UPDATE blobs SET used = MAX(used, ?2) WHERE digest IN (SELECT digest FROM above)
-"""  # noqa: S608
+"""  # noqa: S608 - constants of this file
 # A client gets a blob: those of the images that it may be pulling are used too.
 _MARK_SENT = f"""
     {_ABOVE}, below (digest) AS (
@@ -51,12 +51,12 @@ _MARK_SENT = f"""
             WHERE repository = ?3 AND pulled > ?4 AND digest IN (SELECT digest FROM above)
         UNION SELECT child FROM below JOIN links ON links.parent = below.digest
     ) UPDATE blobs SET used = MAX(used, ?2) WHERE digest IN (SELECT digest FROM below)
-"""  # noqa: S608
+"""  # noqa: S608 - constants of this file
 LONGEST_PULL = 3600.0  # seconds after its manifest in which a client may ask for a layer
 _FIND_LAST_PULL = f"""
     {_ABOVE} SELECT COALESCE(MAX(pulled), 0.0) FROM pulls
         WHERE digest = ?1 OR digest IN (SELECT digest FROM above)
-"""  # noqa: S608
+"""  # noqa: S608 - constants of this file
 
 
 def mark_pulled(rows: sqlite3.Connection, pulled: Mapping[str, float]) -> None:

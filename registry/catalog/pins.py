@@ -98,13 +98,13 @@ _INDEX = f"""
     ) SELECT repository, digest, pin FROM deep
         UNION ALL SELECT repository, digest, reference FROM asked
         UNION ALL SELECT repository, reference, reference FROM asked
-"""  # noqa: S608
+"""  # noqa: S608 - constants of this file
 # The beginning of a query; its table `kept` has the digests of everything that pins keep.
 KEPT = f"""
     WITH RECURSIVE {_SIGNED}, deep (digest, repository, pin) AS (
         SELECT digest, repository, NULL FROM pins WHERE is_deep {_KEPT_WITH}
     ), kept (digest) AS (SELECT digest FROM deep UNION SELECT digest FROM pins)
-"""  # noqa: S608
+"""  # noqa: S608 - constants of this file
 
 
 # The stored blobs that pins with these roots keep. A root is JSON: [repository, digest, is_deep].
@@ -116,7 +116,7 @@ _STORED = f"""
         SELECT digest, repository, NULL FROM asked WHERE is_deep {_KEPT_WITH}
     ) SELECT digest FROM blobs
         WHERE digest IN (SELECT digest FROM deep UNION SELECT digest FROM asked)
-"""  # noqa: S608
+"""  # noqa: S608 - constants of this file
 # Whether any pin keeps one digest. The query follows `_KEPT_WITH` in reverse, from the digest up to
 # the pins, because few manifests refer to one blob, but pins may keep very many blobs. Only pins of
 # `repository` count; NULL means that the pins of all repositories count.

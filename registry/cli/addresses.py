@@ -6,7 +6,7 @@ import typer
 
 from registry.settings.values import Address, Refusal, parse_address
 
-EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104 (compared, not bound)
+EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104 - compared, not bound
 
 
 def read_address(text: str) -> Address:

@@ -151,7 +151,7 @@ def _describe(configuration: Configuration) -> UsableConfiguration:
     if configuration.settings.server.client_ca and configuration.settings.access.mode == "open":
         notes.append(_NO_CERTIFICATES)
     notes += _list_expiring(configuration.settings)
-    notes += list_exposed(configuration.settings)
+    notes += list_exposed(configuration.settings, configuration.file)
     notes += list_without_trusted(configuration.settings)
     notes += _list_hourly_rates(configuration.settings)
     if is_running is False:

@@ -13,6 +13,7 @@ from registry.cli.help import Group, apply_help_style, plain_usage_errors
 from registry.cli.serve import HandOver, serve
 from registry.cli.session import Json
 from registry.cli.status import show_status
+from registry.errors.masking import mask_crashes
 
 # Imported only when one of their commands is run, so that `serve` starts a third faster.
 _GROUPS = MappingProxyType(
@@ -130,6 +131,7 @@ def run(arguments: Sequence[str], hand_over: HandOver | None = None) -> NoReturn
     Raises:
         SystemExit: always, with the exit code.
     """
+    mask_crashes()
     # The name is given for `python -m registry`.
     build_cli()(list(arguments), prog_name="entrepot", obj=hand_over)
     raise SystemExit  # typer has done this already

@@ -11,6 +11,7 @@ import typer
 
 from registry.cli.lines import print_line
 from registry.errors import EntrepotError, InvalidInput, SettingsError, StoreError
+from registry.errors.masking import mask_secrets
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # exit codes
 # After Ctrl-C, for commands that change the data folder or write files.
@@ -18,8 +19,8 @@ KEPT = "interrupted; what was finished is kept; run the same command again to co
 
 
 def warn(text: str) -> None:
-    """Print a line on stderr that begins with the program's name."""
-    print_line(f"entrepot: {text}", err=True)
+    """Print a line on stderr that begins with the program's name, without secrets."""
+    print_line(f"entrepot: {mask_secrets(text)}", err=True)
 
 
 def format_error(error: EntrepotError | OSError) -> str:

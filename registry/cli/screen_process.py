@@ -9,11 +9,11 @@ import queue
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from registry.errors.masking import print_crash
 from registry.logs import STDERR, configure_logs
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _show_and_exit(read: int, banner: "Banner") -> NoReturn:
     except OSError:  # the terminal is gone
         pass
     except BaseException:  # noqa: BLE001 - the last place before _exit: nothing is re-raised
-        traceback.print_exc()
+        print_crash(*sys.exc_info())
     finally:
         os._exit(0)
 

@@ -45,7 +45,8 @@ def serve(
     with report_errors():
         configuration = load(options)
     settings = configuration.settings
-    for note in (configuration.note, *list_exposed(settings), *list_without_trusted(settings)):
+    exposed = list_exposed(settings, configuration.file)
+    for note in (configuration.note, *exposed, *list_without_trusted(settings)):
         if note:
             warn(note)
     hand_over: HandOver = context.obj

@@ -15,6 +15,7 @@ from typing import Any
 
 from registry.cli.serve_options import ServeCommand, ServeOptions
 from registry.errors import EntrepotError, SettingsError, StoreError
+from registry.errors.masking import mask_crashes
 from registry.server.forked_call import ForkedCall
 from registry.settings.configuration import Configuration, Reload
 from registry.settings.model import Settings
@@ -29,6 +30,7 @@ def run_server(arguments: Sequence[str]) -> None:
     Raises:
         SystemExit: the server could not run, or its help was printed.
     """
+    mask_crashes()
     reading = ForkedCall(partial(_read_command, arguments))
     with ThreadPoolExecutor(1) as pool:  # it ends before anything else is forked
         early = pool.submit(_wait_and_check, reading)

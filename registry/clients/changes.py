@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from registry.clients.edits import Edit, Kind
@@ -39,10 +39,11 @@ class FileChange:
 
     path: PurePosixPath
     kind: Kind
-    former: bytes | None
-    base: bytes | None
-    content: bytes | None
-    edits: Mapping[str, tuple[Edit, ...]]
+    # A file of credentials may be one of these, so their content is not printed.
+    former: bytes | None = field(repr=False)
+    base: bytes | None = field(repr=False)
+    content: bytes | None = field(repr=False)
+    edits: Mapping[str, tuple[Edit, ...]] = field(repr=False)
     is_secret: bool = False
     is_edited: bool = False
 

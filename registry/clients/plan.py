@@ -1,7 +1,7 @@
 """What has to be done so that a client uses a mirror: files, and steps of people. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from registry.clients.edits import AddItem, Edit, Kind
@@ -27,7 +27,7 @@ class FileEdits:
 
     path: PurePosixPath
     kind: Kind
-    edits: tuple[Edit, ...]
+    edits: tuple[Edit, ...] = field(repr=False)
     is_secret: bool = False
 
 

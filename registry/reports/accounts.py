@@ -1,7 +1,7 @@
 """The reports of users and tokens. No password and no secret is in them, but for a new token."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,6 @@ class NewToken:
     """A token that was just made; `token` is its text, which is shown only now."""
 
     name: str
-    token: str
+    token: str = field(repr=False)
     groups: tuple[str, ...]
     expires: float = math.inf

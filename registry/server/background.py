@@ -25,6 +25,7 @@ from registry.server.child import (
 )
 from registry.server.heartbeats import BACKGROUND, name_process
 from registry.server.listener import BACKLOG
+from registry.server.loop_errors import limit_reports
 from registry.server.shared import DRAIN, SharedResources
 from registry.server.tls import TLSFiles
 from registry.tasks import Tasks, in_thread
@@ -44,6 +45,7 @@ async def run_background(service: Service, shared: SharedResources) -> None:
     """
     # If it stayed open here, new clients would wait in its queue while the workers drain.
     shared.pulls.close()
+    limit_reports(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
         counted = ServerMetrics(shared.metrics)
         checks = await stack.enter_async_context(Tasks())

@@ -1,15 +1,15 @@
 """A function that runs in a child process, so that what it imports takes no memory in this one."""
 
 import os
-import pickle
+import pickle  # reads only what our own child has sent # nosec B403
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, NoReturn, TypeVar
 
 from registry.errors import EntrepotError
+from registry.errors.masking import print_crash
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class ForkedCall(Generic[T]):
         _, status = os.waitpid(self._child, 0)
         if not sent:
             raise SystemExit(os.waitstatus_to_exitcode(status))
-        result: T | EntrepotError = pickle.loads(sent)  # noqa: S301 - our own child has sent it
+        result: T | EntrepotError = pickle.loads(sent)  # noqa: S301 - our own child has sent it # nosec B301
         if isinstance(result, EntrepotError):
             raise result
         return result
@@ -62,7 +62,7 @@ def _call_and_exit(work: Callable[[], object], there: int) -> NoReturn:
     except SystemExit as end:
         code = end.code
     except BaseException:  # noqa: BLE001 - the last place before _exit: nothing is re-raised
-        traceback.print_exc()
+        print_crash(*sys.exc_info())
     finally:
         with suppress(OSError):
             sys.stdout.flush()

@@ -79,7 +79,7 @@ def load_tls(files: TLSFiles) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_RENEGOTIATION
     try:
         # Without a password OpenSSL would ask for one on the terminal.
-        context.load_cert_chain(files.certificate, files.key, password="")
+        context.load_cert_chain(files.certificate, files.key, password="")  # nosec B106
     except OSError as error:
         raise _explain(files, error) from error
     if files.client_ca:

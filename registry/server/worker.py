@@ -24,7 +24,7 @@ from registry.server.child import (
 )
 from registry.server.connections import Connections
 from registry.server.listener import Listener
-from registry.server.loop_errors import ignore_second_ends
+from registry.server.loop_errors import limit_reports
 from registry.server.shared import DRAIN, SharedResources
 from registry.settings.client_networks import find_network
 from registry.tasks import Tasks
@@ -46,7 +46,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         Exception: the error that ended the accepting of clients; the process then ends too.
     """
     shared.console.close()
-    ignore_second_ends(asyncio.get_running_loop())
+    limit_reports(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
         metrics = open_metrics(stack, shared)
         mirror = await stack.enter_async_context(

@@ -60,7 +60,7 @@ class Address:
         hosts = {self.host, other.host}
         if len(hosts) == 1 or "::" in hosts:  # as a socket, `::` has the IPv4 addresses too
             return True
-        return "0.0.0.0" in hosts and not any(":" in host for host in hosts)  # noqa: S104
+        return "0.0.0.0" in hosts and not any(":" in host for host in hosts)  # noqa: S104 - compared, not bound
 
 
 def parse_size(value: object) -> int:

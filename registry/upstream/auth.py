@@ -1,7 +1,7 @@
 """Login at an upstream: Basic, and Bearer tokens (distribution's token authentication)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from registry.errors import UpstreamError, UpstreamFaulty, UpstreamUnreachable
 from registry.logs import get_logger
@@ -43,7 +43,7 @@ class Authorization:
     no value, and `failure` says why.
     """
 
-    header: str | None = None
+    header: str | None = field(default=None, repr=False)
     way: _Way | None = None
     failure: UpstreamError | None = None
 

@@ -21,7 +21,7 @@ class Step(StrEnum):
     CONNECTION = "connection"
     TLS = "TLS"
     API = "/v2/"
-    TOKEN = "token"  # noqa: S105 - a step, and no password
+    TOKEN = "token"  # noqa: S105 - a step, and no password # nosec B105
     TAGS = "tags"
     RANGE = "range"
     DOWNLOAD = "download"

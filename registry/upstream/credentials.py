@@ -1,7 +1,7 @@
 """The credentials for an upstream, and the servers that may get them (decision record 0009)."""
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from registry.settings.endpoints import server_of
 from registry.settings.password_servers import PasswordServers, find_password_servers
@@ -13,7 +13,7 @@ class Credentials:
     """A user name and password for an upstream, and the servers that may get them."""
 
     username: str
-    password: str
+    password: str = field(repr=False)
     servers: PasswordServers
 
     def basic(self) -> str:

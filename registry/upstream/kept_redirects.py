@@ -1,7 +1,7 @@
 """The redirects of the endpoints for one blob: further requests for it go to their targets."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from registry.upstream.endpoint import Endpoint
 
@@ -10,7 +10,7 @@ REDIRECT_LIFE = 120.0  # seconds for which a download reuses the URL of a redire
 
 @dataclass(frozen=True, slots=True)
 class _Redirect:
-    url: str
+    url: str = field(repr=False)  # signed
     until: float
 
 

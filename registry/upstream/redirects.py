@@ -1,7 +1,7 @@
 """Redirects: to which addresses an upstream may send the mirror. Pure."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import httpx
@@ -62,7 +62,7 @@ class Choices:
     chosen.
     """
 
-    urls: tuple[str, ...]
+    urls: tuple[str, ...] = field(repr=False)  # these may be signed
     why_not: str = ""
     reach: Reach | None = None
 

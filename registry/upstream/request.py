@@ -71,10 +71,10 @@ class Request:
     repository: str
     missing: Callable[[], Unknown]
     resource: Resource
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     counts: bool = False
     fallback: Fallback = Fallback.NONE
-    start_at: str | None = None
+    start_at: str | None = field(default=None, repr=False)  # signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Answer:
     """
 
     response: httpx.Response
-    url: str
+    url: str = field(repr=False)  # it may be signed
     origin: str
     peer: str = ""
     waited: float = 0.0

@@ -40,5 +40,14 @@ TAG_SENTENCES: Mapping[str, str] = MappingProxyType(
         'A tag that is pulled for the first time is served, unless `new_tags = "refuse"`.': "unit/mirror/test_tag_delay.py::test_what_a_tag_serves integration/test_tag_delay.py::test_a_new_tag_is_refused",
         "A repair waits as well: `entrepot images release IMAGE DIGEST` serves it at once.": "unit/mirror/test_delayed_tags.py::test_a_released_image_is_served_at_once",
         "A tag that moves more often than `min_age` stays where it is; write it into `min_age_except`. [storage.md](storage.md#tags-that-moved) describes history and rollback, and [record 0041](decisions/0041-what-may-be-mirrored-and-how-soon.md) the reasons.": "unit/mirror/test_delayed_tags.py::test_what_was_replaced_is_never_served unit/mirror/test_delayed_tags.py::test_exceptions_are_not_delayed",
+        # What it is made of
+        "Each dependency is locked with its version and the SHA-256 of its files, and `make`, the `Dockerfile` and the wheel archive install nothing that has another one.": "packaging/test_airgap_install.py::test_wheels_have_the_hashes_of_the_lock packaging/test_airgap_install.py::test_an_installation_that_fails_says_why",
+        "The wheel has an SBOM (CycloneDX) in `entrepot-VERSION.dist-info/sboms/`, and the image has the same in `/opt/entrepot/entrepot.cdx.json`.": "packaging/test_sbom.py::test_the_sbom_names_what_the_wheel_brings packaging/test_compose.py::test_the_image_names_what_is_installed",
+        "It names each Python package that is needed to run, with version, hashes, licence and dependencies.": "unit/test_sbom.py::test_each_package_has_version_hashes_and_licence unit/test_sbom.py::test_it_is_what_the_lock_says",
+        "The base image with Python itself is not in it: you choose that.": ADVICE,
+        "`make check` runs bandit and ruff's security rules over the sources.": ADVICE,
+        "`make audit` asks the database of the package index for known vulnerabilities of all that is locked, and fails if it does not answer.": "unit/test_audit.py::test_what_is_not_known_is_not_sound",
+        "CI asks too, but goes on if no database answers where it runs: then nothing was audited.": ADVICE,
+        "So run `make audit` where the public index can be reached, before you install.": ADVICE,
     }
 )

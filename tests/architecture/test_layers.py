@@ -12,7 +12,7 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
     {
         "errors": "",
         "metrics": "",
-        "logs": "",
+        "logs": "errors",
         "tasks": "logs",
         "oci": "errors",
         "settings": "oci errors",

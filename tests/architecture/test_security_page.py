@@ -68,9 +68,11 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "It asks any other endpoint anonymously, such as an accelerator.": "integration/test_upstream_credentials.py::test_an_accelerator_never_gets_anything_of_ours",
         "Passwords are read from files.": "unit/settings/test_loading.py::test_password_comes_from_its_file",
         "They appear in no log, in no error, and not in `config show`.": "unit/settings/test_model.py::test_nothing_shows_a_secret",
+        "If the program crashes, it prints no values of variables, arguments or results; in messages of libraries, what looks like credentials, a token, a password in a URL or the query of a URL is replaced by asterisks ([record 0044](decisions/0044-planted-secrets-and-supply-chain.md)).": "unit/test_crash_output.py::test_a_crash_shows_no_secret unit/test_crash_output.py::test_each_kind_of_secret_is_masked integration/test_crash_output.py::test_processes_that_die_show_no_secret",
         # Other users of the machine
         "A new data folder can be read only by the user that runs the mirror.": "unit/store/test_data_folder.py::test_a_new_folder_is_private",
-        "If others can read an existing one, a password file or the key of `tls_key`, `serve` and `config check` say so.": "unit/settings/test_exposure.py::test_what_others_can_read_is_named",
+        "If others can read an existing one, a password file, the key of `tls_key` or a settings file with the password of a `proxy`, `serve` and `config check` say so.": "unit/settings/test_exposure.py::test_what_others_can_read_is_named",
+        "They also say so if others can change such a file.": "unit/settings/test_exposure.py::test_what_others_can_read_is_named",
         "Links in the place of files that are about to be written are not followed.": "unit/store/test_links.py::test_links_are_not_followed",
         # Records of pulls
         "The catalog records which address pulled which image, for at most 400 days, and the newest 250,000 of these records.": "unit/catalog/test_last_used.py::test_records_of_ever_new_clients_are_bounded",

@@ -19,9 +19,10 @@ from tests.clients.site import GITHUB_TOOL, HELLO, HUB_TOOL, Site
 from tests.fakes.proxies import Recorder
 from tests.harness.daemons import finish, isolate
 from tests.harness.mirror import MirrorProcess
+from tests.harness.planted import CLIENT_HEADER, USER_PASSWORD
 
-PASSWORD = "correct horse"
-HUB_PASSWORD = "hub-password-of-somebody"
+PASSWORD = USER_PASSWORD
+HUB_PASSWORD = CLIENT_HEADER
 RULES = [
     {"who": ["alice"], "allow": ["docker.io/*", "ghcr.io/*"]},
     {"who": ["ci"], "allow": ["docker.io/library/*"]},

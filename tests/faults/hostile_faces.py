@@ -31,6 +31,7 @@ from tests.faults.hostile_registry import (
     on_manifest,
     to,
 )
+from tests.harness.planted import PROXY_PASSWORD
 
 HEADS = [
     on_manifest("no HTTP", b"hello\r\n\r\n"),
@@ -208,7 +209,7 @@ REDIRECTS = [
     to("a name that IDNA refuses", "http://xn--0.example/x", part="manifests"),
     to("an empty label", "http://a..example/x"),
     to("port 99999", "http://127.0.0.1:99999/x"),
-    to("a login", "http://user:secret@127.0.0.1/x"),
+    to("a login", f"http://user:{PROXY_PASSWORD}@127.0.0.1/x"),
     to("a file", "file:///etc/passwd"),
     to("itself", "?again", part="manifests"),
     to("70 KB", f"http://127.0.0.1/{'a' * 70_000}", part="manifests"),

@@ -18,6 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
+from tests.harness.planted import refuse_secrets
+
 SHIPPED = Path(__file__).resolve().parents[2] / "config" / "entrepot.toml"
 PATIENCE = 60.0  # seconds an operator's command has
 # Standard input, output and error of a command, as files or as descriptors.
@@ -26,7 +28,7 @@ Given = tuple[IO[bytes] | int, IO[bytes] | int, IO[bytes] | int]
 
 def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Start `entrepot` in a new interpreter, as a shell does, and wait for its end."""
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "registry", *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -35,6 +37,13 @@ def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
         check=False,
         env=clean_environment(),
     )
+    _refuse_secrets(done)
+    return done
+
+
+def _refuse_secrets(done: subprocess.CompletedProcess[str]) -> None:
+    place = f"the output of entrepot {' '.join(done.args)}"
+    refuse_secrets(place, f"{done.stdout}{done.stderr}".encode())
 
 
 def run_command(
@@ -55,7 +64,9 @@ def run_command(
         except subprocess.TimeoutExpired:
             running.send_signal(signal.SIGKILL)
             raise
-        return subprocess.CompletedProcess(arguments, code, _read(out), _read(err))
+        done = subprocess.CompletedProcess(arguments, code, _read(out), _read(err))
+    _refuse_secrets(done)
+    return done
 
 
 def fork_command(

@@ -14,6 +14,7 @@ from typing import IO, Any, Self
 from tests.harness.commands import ForkedProcess, clean_environment, run_command, start_server
 from tests.harness.deadline import await_truth
 from tests.harness.free_port import keep_port
+from tests.harness.leaks import list_leaks, read_pages
 from tests.harness.processes import has_running
 
 START = 20.0  # seconds a mirror has to say that it serves, on a busy machine
@@ -22,6 +23,8 @@ STOP = 40.0  # seconds it has to drain
 
 class MirrorProcess:
     """A mirror on free ports of the loopback; `with` starts and stops it.
+
+    Whenever it ends, it may have left no secret behind (`tests/harness/leaks.py`).
 
     `upstreams` maps registries to endpoint URLs or to whole tables; the first is the default one.
     `settings` are further tables, e.g. `{"tags": {"fresh_for": "0s"}}`; with `storage.path` it
@@ -45,6 +48,8 @@ class MirrorProcess:
         self._workers = workers
         self._ports = {"listen": 0, "console": 0}
         self._process: ForkedProcess | subprocess.Popen[bytes] | None = None
+        self._is_own = not self.data.exists()
+        self._pages: dict[str, bytes] = {}
 
     @property
     def url(self) -> str:
@@ -153,20 +158,38 @@ class MirrorProcess:
             if self._process is not None and self._process.poll() is not None:
                 break
             time.sleep(0.02)
-        self.kill()
+        self._kill()
         raise AssertionError(f"the mirror does not serve:\n{self.log()}")
 
     def stop(self) -> int:
         """Stop it like an operator does, with SIGTERM; return its exit code."""
         assert self._process is not None, "the mirror is not running"
+        self._pages = read_pages(self.console)
         self._process.send_signal(signal.SIGTERM)
         try:
             return self._process.wait(STOP)
         finally:
             self.kill()
 
+    def close(self) -> None:
+        """End it at the end of a test, if it is running."""
+        if self._process is not None:
+            self._pages = read_pages(self.console)
+            self.kill()
+
     def kill(self) -> None:
-        """Kill all its processes at once, like a power cut."""
+        """Kill all its processes at once, like a power cut.
+
+        Raises:
+            AssertionError: it has left a secret behind; the message names the place.
+        """
+        if self._process is not None:
+            self._kill()
+            pages, self._pages = self._pages, {}
+            leaks = list_leaks(self.log_path, self.data, pages, is_own_folder=self._is_own)
+            assert not leaks, "\n".join(leaks)
+
+    def _kill(self) -> None:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

@@ -14,13 +14,14 @@ from typing import Self
 
 from tests.harness.commands import clean_environment, fork_command
 from tests.harness.deadline import await_truth
+from tests.harness.planted import refuse_secrets
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 CTRL_C = b"\x03"
 
 
 class TerminalProcess:
-    """A running command; `with` kills what is left of it.
+    """A running command; `with` kills what is left of it, and searches the terminal for secrets.
 
     `variables` are added to the environment. With `stdout`, only standard input and error are the
     terminal.
@@ -96,3 +97,4 @@ class TerminalProcess:
             os.killpg(self.process.pid, 9)
         self.process.wait()
         self.close()
+        refuse_secrets("what the terminal shows", bytes(self._received))

@@ -9,10 +9,11 @@ import pytest
 
 from tests.fakes.upstream import FakeUpstream, Image
 from tests.harness.mirror import MirrorProcess
+from tests.harness.planted import UPSTREAM_PASSWORD, USER_PASSWORD, WRONG_PASSWORD
 from tests.integration.wire import Answer, fetch, wait_until
 
-LOGIN = ("robot", "upstream secret")
-PASSWORD = "correct horse"
+LOGIN = ("robot", UPSTREAM_PASSWORD)
+PASSWORD = USER_PASSWORD
 PUBLIC, TEAM, PRIVATE = "docker.io/library/public", "docker.io/team/app", "corp.test/secret"
 RULES = [
     {"who": ["mallory"], "deny": ["*"]},
@@ -247,7 +248,7 @@ def test_tokens_are_given_only_where_logins_are_asked_for(site: Site) -> None:
 
 def test_secrets_are_not_logged(site: Site, tmp_path: Path) -> None:
     """Neither passwords nor tokens, also if they are wrong, and wherever they stand."""
-    wrong = ["ent_wrong00_" + "w" * 32, "hunter2hunter2"]
+    wrong = ["ent_wrong00_" + "w" * 32, WRONG_PASSWORD]
     for secret in wrong:
         site.ask("nobody", f"/t/{secret}/v2/{TEAM}/manifests/1")
         site.ask("nobody", f"/%74/{secret}/v2/../x")

@@ -6,6 +6,7 @@ import pytest
 
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.mirror import MirrorProcess
+from tests.harness.planted import UPSTREAM_PASSWORD
 from tests.integration.wire import fetch, send_raw, status_of, wait_until
 
 DIGEST = "sha256:" + "0" * 64
@@ -99,7 +100,7 @@ def test_the_address_of_a_client_is_that_of_its_connection(
 def test_no_answer_ever_challenges(shared_mirror: MirrorProcess, shared_hub: FakeUpstream) -> None:
     """dockerd would send its user's Hub password: no answer, also no refusal, asks for a login."""
     image = shared_hub.add_image("library/private", "1", [b"private"])
-    shared_hub.private = {"library/private": ("ann", "secret")}
+    shared_hub.private = {"library/private": ("ann", UPSTREAM_PASSWORD)}
     paths = [
         "/v2/",
         "/v2/library/private/manifests/1",

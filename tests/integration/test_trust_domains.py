@@ -9,9 +9,10 @@ import pytest
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream, Image
 from tests.harness.mirror import MirrorProcess
+from tests.harness.planted import UPSTREAM_PASSWORD
 from tests.integration.wire import Answer, fetch, wait_until
 
-LOGIN = ("ann", "secret")
+LOGIN = ("ann", UPSTREAM_PASSWORD)
 LAYER = bytes(range(256)) * 4096  # 1 MiB
 PARTS = 2 * 16 * 1024  # bytes of a proof
 

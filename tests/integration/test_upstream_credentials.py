@@ -9,9 +9,10 @@ import pytest
 from tests.conftest import MirrorMaker
 from tests.fakes.client import basic
 from tests.fakes.upstream import FakeUpstream
+from tests.harness.planted import UPSTREAM_PASSWORD
 from tests.integration.wire import fetch, wait_until
 
-LOGIN = ("ann", "s3cret:with:colons")
+LOGIN = ("ann", UPSTREAM_PASSWORD)
 BASIC = basic(*LOGIN)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from registry.settings.loading import load_settings
 from tests.harness.candidates import IMAGES, Candidates, read_facts
 from tests.harness.commands import run_command
+from tests.harness.planted import UPSTREAM_PASSWORD
 
 TEST = ("upstreams", "test", *IMAGES)
 
@@ -46,7 +47,7 @@ def test_no_accelerator_becomes_the_one_that_gets_the_password(
 ) -> None:
     """The only endpoint gets the password: such a list is not written, and this is said."""
     urls, password = candidates.urls, tmp_path / "password"
-    password.write_text("s3cret")
+    password.write_text(UPSTREAM_PASSWORD)
     password.chmod(0o600)
     config = tmp_path / "entrepot.toml"
     login = f'username = "ann"\npassword_file = "{password}"\n'

@@ -20,6 +20,7 @@ from tests.fakes.upstream.content import digest_bytes
 from tests.harness.bundle_files import BundleProcess
 from tests.harness.commands import run_command
 from tests.harness.mirror import MirrorProcess
+from tests.harness.planted import UPSTREAM_PASSWORD
 from tests.integration.wire import fetch, wait_until
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "v0.1"
@@ -215,7 +216,7 @@ def test_settings_mean_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """
     for name in ("server.pem", "server.key", "maker.pub.pem", "ca.pem"):
         (tmp_path / name).touch()
-    (tmp_path / "password").write_text("secret")
+    (tmp_path / "password").write_text(UPSTREAM_PASSWORD)
     monkeypatch.chdir(tmp_path)
     kept = json.loads((SAMPLES / "settings.json").read_bytes())
     data = open_folder(tmp_path / kept["storage"]["path"])

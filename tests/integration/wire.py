@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.harness.planted import CLIENT_COOKIE, refuse_secrets
+
 PATIENCE = 30.0  # seconds; the machine may be busy with other tests
 
 
@@ -59,7 +61,10 @@ def fetch(
     body: bytes | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> Answer:
-    """One request on a connection of its own, its target exactly as written."""
+    """One request on a connection of its own, its target exactly as written.
+
+    It has a cookie, as a browser's has, and no answer may have any planted secret in it.
+    """
     parts = urlsplit(url)
     target = url.removeprefix(f"{parts.scheme}://{parts.netloc}")
     connection = (
@@ -68,6 +73,7 @@ def fetch(
         else http.client.HTTPConnection(parts.netloc, timeout=PATIENCE)
     )
     given = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
+    given.append(("Cookie", CLIENT_COOKIE))
     named = {name.lower() for name, _ in given}
     began = time.monotonic()
     try:
@@ -79,17 +85,24 @@ def fetch(
         connection.endheaders(body)
         response = connection.getresponse()
         content = response.read()
+        refuse_secrets(f"the answer to {method} {target}", f"{response.headers}".encode() + content)
         return Answer(response.status, response.headers, content, time.monotonic() - began)
     finally:
         connection.close()
 
 
-def send_raw(host: str, request: bytes) -> bytes:
-    """These exact bytes, and whatever comes back until the other side closes."""
+def send_raw(host: str, request: bytes, *, may_leak: bool = False) -> bytes:
+    """These exact bytes, and whatever comes back until the other side closes.
+
+    No answer may have a planted secret in it, unless it `may_leak`.
+    """
     name, _, port = host.rpartition(":")
     with socket.create_connection((name, int(port)), timeout=PATIENCE) as connection:
         connection.sendall(request)
-        return b"".join(iter(lambda: connection.recv(65536), b""))
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    if not may_leak:
+        refuse_secrets("an answer", answer)
+    return answer
 
 
 def status_of(response: bytes) -> int:

@@ -17,6 +17,7 @@ import pytest
 from tests.clients import bundled_images, images
 from tests.harness.go_programs import GoMissing
 from tests.packaging import base_image, compose_program, context, engine
+from tests.packaging.sbom import LIST_INSTALLED, list_named, read_installed
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -149,6 +150,13 @@ def test_only_its_user_reads_the_volume(stack: Stack) -> None:
     """A new volume has the mode of the folder in the image, so that a start has no note on it."""
     assert stack.inside("import os; print(oct(os.stat('/data').st_mode & 0o777))") == "0o700"
     assert "other users can read" not in stack.compose("logs", "mirror")
+
+
+def test_the_image_names_what_is_installed(stack: Stack) -> None:
+    """Its SBOM has each Python package that is in it, in its version, and no other."""
+    document = stack.inside("print(open('/opt/entrepot/entrepot.cdx.json').read())")
+
+    assert read_installed(stack.inside(LIST_INSTALLED)) == list_named(document)
 
 
 def test_the_volume_outlives_the_container(stack: Stack) -> None:

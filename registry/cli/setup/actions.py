@@ -1,7 +1,7 @@
 """What `entrepot setup` does, and the report of it."""
 
 import shlex
-import subprocess
+import subprocess  # the commands are ours # nosec B404
 from dataclasses import replace
 from typing import Literal
 
@@ -105,8 +105,9 @@ def undo_setup(installation: Installation, client: str) -> ClientSetup:
 def restart_client(report: ClientSetup) -> ClientSetup:
     """Run the commands after which the client reads its files; end the command if one fails."""
     for command in report.restart:
+        words = shlex.split(command)
         try:
-            done = subprocess.run(shlex.split(command), check=False)  # noqa: S603 (ours, no shell)
+            done = subprocess.run(words, check=False)  # noqa: S603 - ours, no shell # nosec B603
         except OSError as error:
             fail(f"{command}: {error.strerror}; the files are written", FAILED)
         if done.returncode:

@@ -12,16 +12,9 @@ from registry.cli.upstreams.password_advice import warn_of_password
 from registry.reports.upstreams import CandidateReport, UpstreamTest
 from registry.settings.values import format_duration
 
-_STEPS = MappingProxyType(
-    {
-        "NAME": "name",
-        "CONNECT": "connection",
-        "TLS": "TLS",
-        "/V2/": "/v2/",
-        "TOKEN": "token",
-        "TAGS": "tags",
-    }
-)
+_WORDS = ("name", "connection", "TLS", "/v2/", "token", "tags")
+# The steps by the heads of their columns.
+_STEPS = MappingProxyType({each.upper().removesuffix("ION"): each for each in _WORDS})
 
 
 def draw_test(test: UpstreamTest, above: str) -> Iterator[str | Table]:

@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 from tests.fakes.upstream.conduct import Conduct
+from tests.harness.planted import UPSTREAM_PASSWORD
 
-ROBOT = ("robot", "s3cret")
+ROBOT = ("robot", UPSTREAM_PASSWORD)
 
 FACES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {

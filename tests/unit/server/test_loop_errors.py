@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from registry.server.loop_errors import ignore_second_ends
+from registry.server.loop_errors import limit_reports
 
 
 async def test_a_second_end_of_a_connection_is_not_reported(
@@ -14,7 +14,7 @@ async def test_a_second_end_of_a_connection_is_not_reported(
 ) -> None:
     """All other errors are."""
     loop = asyncio.get_running_loop()
-    ignore_second_ends(loop)
+    limit_reports(loop)
     ours, theirs = socket.socketpair()
     with theirs, caplog.at_level(logging.ERROR, "asyncio"):
         transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)

@@ -16,7 +16,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(exposure, "_list_folders", lambda path: [path.parent])  # tests are private
     tmp_path.chmod(0o755)
     (tmp_path / "data").mkdir(mode=0o700)
-    for name in ("key", "password"):
+    for name in ("key", "password", "file"):
         (tmp_path / name).touch(mode=0o600)
     return tmp_path
 
@@ -33,6 +33,7 @@ def load(site: Path) -> Settings:
                     "endpoints": ["https://hub.test"],
                     "username": "me",
                     "password_file": str(site / "password"),
+                    "proxy": "http://me:secret@proxy.test:3128",
                 }
             },
         },
@@ -46,14 +47,16 @@ def load(site: Path) -> Settings:
         ("data", 0o711, "storage.path"),
         ("key", 0o644, "server.tls_key"),
         ("password", 0o604, 'upstreams."docker.io".password_file'),
+        ("password", 0o602, 'upstreams."docker.io".password_file'),
+        ("file", 0o644, 'upstreams."docker.io".proxy'),
     ],
 )
 def test_what_others_can_read_is_named(site: Path, name: str, mode: int, key: str) -> None:
     """Each line says which setting it is about, and the command that forbids it."""
-    assert list(list_exposed(load(site))) == []
+    assert list(list_exposed(load(site), site / "file")) == []
 
     (site / name).chmod(mode)
-    (line,) = list_exposed(load(site))
+    (line,) = list_exposed(load(site), site / "file")
 
     assert line.startswith(f"{key}: other users can read ")
     assert line.endswith(f" {site / name}")
@@ -66,10 +69,10 @@ def test_what_others_cannot_reach_is_not_named(site: Path) -> None:
     (site / "password").chmod(0o644)
     site.chmod(0o700)
 
-    assert list(list_exposed(load(site))) == []
+    assert list(list_exposed(load(site), site / "file")) == []
 
 
 def test_what_is_missing_is_not_named(site: Path) -> None:
     """The data folder may not exist yet."""
     (site / "data").rmdir()
-    assert list(list_exposed(load(site))) == []
+    assert list(list_exposed(load(site), site / "file")) == []
