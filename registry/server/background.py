@@ -15,8 +15,9 @@ from registry.api.headers import VERSION
 from registry.console.probes import build_console
 from registry.console.state import State
 from registry.logs import get_logger
-from registry.metrics.process_metrics import collect
+from registry.metrics.process_metrics import Metrics, collect
 from registry.server.child import keep_beating, open_metrics, open_runner, wait_for_end
+from registry.server.console_pages import ConsolePages
 from registry.server.heartbeats import BACKGROUND
 from registry.server.listener import BACKLOG
 from registry.server.shared import DRAIN, SharedResources
@@ -37,18 +38,25 @@ async def run_background(service: Service, shared: SharedResources) -> None:
         Exception: the error that ended the maintenance; the supervisor then starts a new process.
     """
     # If it stayed open here, new clients would wait in its queue while the workers drain.
+    address = shared.pulls.getsockname()[:2]
     shared.pulls.close()
     async with AsyncExitStack() as stack:
         checks = await stack.enter_async_context(Tasks())
+        metrics = open_metrics(stack, shared)
+        pages = _build_pages(service, shared, address, metrics, checks)
+        if pages is not None:
+            stack.push_async_callback(pages.close)
         files = TLSFiles.of(shared.settings)
         expiry = build_expiry_watch(*((files.servers, files.authorities) if files else ({}, {})))
         console = build_console(
             partial(find_trouble, shared, checks, service.find_problem),
             lambda: collect(shared.metrics, _measure(shared, expiry.list_ends())),
             {shared.settings.server.console.host, *shared.settings.server.console_hosts},
+            None if pages is None else pages.answer,
         )
         await _open_console(stack, console, shared)
-        metrics = open_metrics(stack, shared)
+        if pages is not None:
+            stack.callback(pages.end_answers)
         tasks = await stack.enter_async_context(Tasks())
         maintaining = tasks.start(
             service.maintain(shared.settings, shared.folder, metrics, shared.catalog)
@@ -59,6 +67,20 @@ async def run_background(service: Service, shared: SharedResources) -> None:
         await asyncio.wait([maintaining, ending], return_when=asyncio.FIRST_COMPLETED)
         if maintaining.done():
             maintaining.result()
+
+
+def _build_pages(
+    service: Service,
+    shared: SharedResources,
+    address: tuple[str, int],
+    metrics: Metrics,
+    checks: Tasks,
+) -> ConsolePages | None:
+    """Return the pages of a mirror that listens at `address`; None if this server has none."""
+    if service.find_outage is None:
+        return None
+    find = partial(find_trouble, shared, checks, service.find_problem)
+    return ConsolePages(shared, address, metrics, find, service.find_outage)
 
 
 async def _open_console(

@@ -1,0 +1,58 @@
+"""The facts of the first page: is all well, what was saved, how full is it, what happens now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from registry.reports.cache import Savings
+from registry.reports.console.downloads import DownloadReport
+from registry.reports.console.events import EventReport
+from registry.reports.console.health import Health
+from registry.reports.console.upstreams import UpstreamReport
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many bytes are used, of `limit`, and how many are free on the file system.
+
+    Of the used bytes, `downloading` are reserved for downloads, and `damaged` are in quarantine.
+    `pinned` are the bytes that pins keep; None if they were not added up yet. `reserve` bytes of
+    the file system stay free.
+    """
+
+    used: int
+    limit: int
+    reserve: int
+    free: int
+    pinned: int | None
+    downloading: int
+    damaged: int
+
+
+@dataclass(frozen=True, slots=True)
+class LargeImage:
+    """An image that uses much of the space: its name, and its stored bytes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The facts of the first page.
+
+    `images` is the number of tags, `blobs` that of stored blobs; None if they were not counted yet.
+    `clients` is the number of clients that have pulled in the last hour. `savings` is None if
+    nothing was counted. Of `upstreams`, only those that were used are listed.
+    """
+
+    version: str
+    health: Health
+    room: Room
+    savings: Savings | None
+    images: int
+    blobs: int | None
+    clients: int
+    largest: Sequence[LargeImage]
+    upstreams: Sequence[UpstreamReport]
+    downloads: Sequence[DownloadReport]
+    events: Sequence[EventReport]
