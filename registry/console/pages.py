@@ -13,7 +13,7 @@ from registry.reports.console.facts import ConsoleFacts
 from registry.reports.console.image_detail import ImageDetail
 from registry.reports.console.image_reader import ImageReader
 from registry.reports.console.images import ImageQuery
-from registry.reports.console.setup import MirrorAddress
+from registry.reports.console.setup import find_address
 from registry.reports.console.setup_texts import list_snippets
 
 LONGEST = 300  # characters of a text that is searched for
@@ -35,12 +35,13 @@ class Pages:
     """Makes the pages that only show something."""
 
     def __init__(
-        self, facts: ConsoleFacts, reader: ImageReader, address: Callable[[str], MirrorAddress]
+        self, facts: ConsoleFacts, reader: ImageReader, listen: tuple[str, int], *, has_tls: bool
     ) -> None:
-        """`address` returns where clients reach the mirror, by the Host of a browser."""
+        """The mirror listens at `listen`, a host and a port."""
         self._facts = facts
         self._reader = reader
-        self._address = address
+        self._listen = listen
+        self._has_tls = has_tls
 
     def find(self, path: str) -> Callable[[web.Request], Awaitable[Page]] | None:
         """Return what makes the page of a path; None if there is none."""
@@ -115,7 +116,8 @@ class Pages:
         return Page("clients", report, "/clients", {"is_first": not after})
 
     async def _show_setup(self, request: web.Request) -> Page:
-        address = self._address(request.headers.get("Host", ""))
+        asked = request.headers.get("Host", "")
+        address = find_address(self._listen, has_tls=self._has_tls, asked=asked)
         return Page("setup", list_snippets(address), "/setup")
 
     async def _list_events(self, request: web.Request) -> Page:

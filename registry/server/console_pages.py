@@ -18,7 +18,6 @@ from registry.server.shared import SharedResources
 
 if TYPE_CHECKING:
     from registry.console.site import Site
-    from registry.reports.console.setup import MirrorAddress
 
 
 class ConsolePages:
@@ -79,14 +78,9 @@ class ConsolePages:
         services = await self._stack.enter_async_context(
             open_console(shared.settings, shared.folder, self._metrics, state)
         )
-        pages = Pages(services.facts, services.reader, self._find_address)
+        has_tls = shared.tls is not None
+        pages = Pages(services.facts, services.reader, self._address, has_tls=has_tls)
         return Site(services.facts, pages, services.actions, visitors, VERSION)
-
-    def _find_address(self, asked: str) -> "MirrorAddress":
-        """Return where clients reach the mirror, if a browser has asked for the Host `asked`."""
-        from registry.reports.console.setup import find_address  # noqa: PLC0415
-
-        return find_address(self._address, has_tls=self._shared.tls is not None, asked=asked)
 
     def end_answers(self) -> None:
         """End the answers that would not end by themselves, before the server waits for them."""

@@ -30,6 +30,11 @@ class MirrorAddress:
         return urlsplit(self.url).port or (443 if self.scheme == "https" else 80)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it speaks HTTP without TLS."""
+        return self.scheme == "http"
+
+    @property
     def is_local(self) -> bool:
         """Whether only programs on the same machine reach it."""
         name = urlsplit(self.url).hostname or ""
