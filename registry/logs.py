@@ -33,8 +33,9 @@ def _hide_library(name: str) -> Iterator[None]:
 
 
 # structlog imports rich if it is there, for lines with colours, which are not written here. That
-# would take 4 MiB of memory, and a tenth of the time that a server needs to start.
-with _hide_library("rich"):
+# would take 4 MiB of memory, and a tenth of the time that a server needs to start. It also imports
+# greenlet, which the tests of the console have installed.
+with _hide_library("rich"), _hide_library("greenlet"):
     import structlog
     from structlog.typing import EventDict
 

@@ -95,7 +95,7 @@ class Site:
         request = visit.request
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, headers={"Allow": "GET, HEAD, POST"})
-        if request.path == "/live":
+        if request.path == "/live" and request.method == "GET":
             return await self._feed.answer(request, visit.language)
         make = self._pages.find(request.path)
         if make is None:

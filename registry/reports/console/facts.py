@@ -25,13 +25,12 @@ from registry.reports.console.images import (
     ImageRow,
     sort_names,
 )
-from registry.reports.console.overview import LargeImage, Overview, Room
+from registry.reports.console.overview import Overview, Room
 from registry.reports.console.totals import StoreTotals, Totals
 from registry.reports.console.upstreams import UpstreamList, UpstreamReport
 
 HOUR = 3600.0
 SHOWN_EVENTS = 20
-SHOWN_LARGEST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,8 @@ class ConsoleFacts:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
-        self._totals = StoreTotals(sources.break_down, sources.images.list_sizes)
+        images = sources.images
+        self._totals = StoreTotals(sources.break_down, images.list_sizes, images.list_ordered)
 
     async def read_overview(self) -> Overview:
         """Return the facts of the first page.
@@ -89,7 +89,7 @@ class ConsoleFacts:
             images=await sources.images.count_images(),
             blobs=None if totals is None else totals.use.count,
             clients=await sources.clients.count_since(now - HOUR),
-            largest=await self._list_largest(totals),
+            largest=() if totals is None else totals.largest,
             upstreams=[each for each in upstreams if each.is_used],
             downloads=self.take_downloads(),
             events=self._list_events()[:SHOWN_EVENTS],
@@ -140,15 +140,6 @@ class ConsoleFacts:
             StoreError: the catalog refused.
         """
         return self._read_room(self._totals.latest)
-
-    async def _list_largest(self, totals: Totals | None) -> list[LargeImage]:
-        if totals is None:
-            return []
-        names = await self._sources.images.list_ordered(ImageFilter())
-        query = ImageQuery(sort="size")
-        found = sort_names(names, query, totals.sizes)
-        largest = {row.digest: LargeImage(row.name, int(-key)) for key, row in found if key}
-        return list(largest.values())[:SHOWN_LARGEST]
 
     def take_downloads(self) -> list[DownloadReport]:
         """Return the running downloads."""

@@ -7,6 +7,7 @@ from registry.reports.cache import Savings
 from registry.reports.console.downloads import DownloadReport
 from registry.reports.console.events import EventReport
 from registry.reports.console.health import Health
+from registry.reports.console.totals import LargeImage
 from registry.reports.console.upstreams import UpstreamReport
 
 
@@ -26,14 +27,6 @@ class Room:
     pinned: int | None
     downloading: int
     damaged: int
-
-
-@dataclass(frozen=True, slots=True)
-class LargeImage:
-    """An image that uses much of the space: its name, and its stored bytes."""
-
-    name: str
-    size: int
 
 
 @dataclass(frozen=True, slots=True)

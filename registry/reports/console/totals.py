@@ -1,15 +1,26 @@
-"""What takes long to add up, kept for a minute: nobody waits for it but who asks first."""
+"""What takes long to add up: nobody waits for it but who asks first."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from registry.catalog.image_pages import ImageFilter, NamedRow
 from registry.catalog.usage import UsageTotals
+from registry.reports.console.images import ImageQuery, sort_names
 
-FRESH = 60.0  # seconds for which they are not added up again
+FRESH = 2.0  # seconds for which they are not added up again; more if that takes long
+SHOWN_LARGEST = 8
 LONGEST_SHARE = 0.05  # of the time that may be spent on adding up
 PATIENCE = 0.05  # seconds that a page waits for the first ones
+
+
+@dataclass(frozen=True, slots=True)
+class LargeImage:
+    """An image that uses much of the space: its name, and its stored bytes."""
+
+    name: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +29,7 @@ class Totals:
 
     use: UsageTotals
     sizes: Mapping[str, int]
+    largest: Sequence[LargeImage]
 
 
 class StoreTotals:
@@ -27,10 +39,12 @@ class StoreTotals:
         self,
         break_down: Callable[[], Awaitable[UsageTotals]],
         list_sizes: Callable[[], Awaitable[Mapping[str, int]]],
+        list_names: Callable[[ImageFilter], Awaitable[Sequence[NamedRow]]],
     ) -> None:
         self.latest: Totals | None = None
         self._break_down = break_down
         self._list_sizes = list_sizes
+        self._list_names = list_names
         self._fresh_until = 0.0
         self._running: asyncio.Task[Totals] | None = None
 
@@ -64,12 +78,16 @@ class StoreTotals:
 
     async def _add_up(self) -> Totals:
         began = time.monotonic()
-        self.latest = Totals(await self._break_down(), await self._list_sizes())
+        use, sizes = await self._break_down(), await self._list_sizes()
+        largest = _find_largest(await self._list_names(ImageFilter()), sizes)
+        self.latest = Totals(use, sizes, largest)
         took = time.monotonic() - began
         self._fresh_until = time.monotonic() + max(FRESH, took / LONGEST_SHARE)
         return self.latest
 
-    def close(self) -> None:
-        """Stop adding up."""
-        if self._running is not None:
-            self._running.cancel()
+
+def _find_largest(names: Sequence[NamedRow], sizes: Mapping[str, int]) -> list[LargeImage]:
+    """Return the largest images, each under one of its names."""
+    found = sort_names(names, ImageQuery(sort="size"), sizes)
+    largest = {row.digest: LargeImage(row.name, int(-key)) for key, row in found if key}
+    return list(largest.values())[:SHOWN_LARGEST]

@@ -8,6 +8,7 @@ import pytest
 from registry.catalog.database import Database
 from registry.catalog.image_pages import ImageFilter, ImagePageCatalog
 from registry.catalog.pull_clients import PullClientCatalog
+from registry.oci.digest import Digest
 from tests.unit.content.content_site import HERE, THERE, Site, make_image, make_index, open_site
 
 AMD, ARM = make_image(b"amd-config", b"shared", b"amd"), make_image(b"arm-config", b"shared")
@@ -66,7 +67,8 @@ async def test_what_is_stored_of_an_image(site: Site) -> None:
     """A shared blob counts once, and a platform is whole with its manifest and all blobs."""
     await site.pull(HERE, AMD, "1")
     pages = ImagePageCatalog(site.database)
-    size = sum((await pages.list_stored(map(str, AMD.digests))).values())
+    digests = [AMD.digest, *map(Digest.of, AMD.blobs)]
+    size = sum((await pages.list_stored(map(str, digests))).values())
     part = (await pages.measure([str(AMD.digest)]))[str(AMD.digest)]
 
     assert (size, 1, 1) == (part.size, part.manifests, part.whole)
