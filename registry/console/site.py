@@ -205,13 +205,19 @@ class Site:
         return response
 
     async def _render_parts(self, language: str) -> Mapping[str, str]:
-        """Return the parts of pages that change while somebody looks at them."""
-        values: dict[str, Any] = {
-            "health": await self._facts.judge(),
-            "room": self._facts.read_room(),
-            "downloads": self._facts.take_downloads(),
-            "draw_room": draw_room,
-        }
+        """Return the parts of pages that change while somebody looks at them.
+
+        If the catalog cannot be read at the moment, nothing changes.
+        """
+        try:
+            values: dict[str, Any] = {
+                "health": await self._facts.judge(),
+                "room": self._facts.read_room(),
+                "downloads": self._facts.take_downloads(),
+                "draw_room": draw_room,
+            }
+        except EntrepotError:
+            return {}
         names = ("health", "room", "downloads")
         return {name: self._renderer.render(f"_{name}", language, **values) for name in names}
 

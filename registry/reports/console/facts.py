@@ -113,7 +113,7 @@ class ConsoleFacts:
         limits: Sequence[RateLimit],
         room: Room,
     ) -> Health:
-        silent = {each.upstream: each.silent_since for each in upstreams if each.silent_since}
+        silent = {each.upstream: each.failed_at for each in upstreams if each.failed_at}
         return find_worst(
             Signs(
                 now,

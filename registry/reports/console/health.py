@@ -28,7 +28,7 @@ class Signs:
     """What is known of a server at one moment.
 
     `trouble` is why some pulls cannot be answered (empty: all can). `outages` has, by upstream,
-    when it gave no answer (epoch seconds). `pinned` is None if it was not added up yet.
+    when it last gave no answer (epoch seconds). `pinned` is None if it was not added up yet.
     """
 
     now: float
@@ -46,8 +46,8 @@ def find_worst(signs: Signs) -> Health:
     if signs.trouble:
         return Health("fail", "trouble", {"why": signs.trouble})
     if signs.outages:
-        upstream, since = min(signs.outages.items(), key=lambda each: each[1])
-        silent: dict[str, Fact] = {"upstream": upstream, "seconds": max(0.0, signs.now - since)}
+        upstream, failed_at = max(signs.outages.items(), key=lambda each: each[1])
+        silent: dict[str, Fact] = {"upstream": upstream, "failed_at": failed_at}
         return Health("warn", "outage", silent, "/upstreams")
     if signs.damaged:
         return Health("warn", "damaged", {"bytes": signs.damaged}, "/events")

@@ -25,14 +25,14 @@ class PullLimitReport:
 class UpstreamReport:
     """An upstream: `state` is `ok`, `silent`, `unused` or `offline`.
 
-    `silent_since` is when it last gave no answer (epoch seconds, 0: it answers). `has_password`
+    `failed_at` is when it last gave no answer (epoch seconds, 0: it answers). `has_password`
     says whether it is asked with a password. The endpoints are in the order in which they are
     asked.
     """
 
     upstream: str
     state: str
-    silent_since: float
+    failed_at: float
     has_password: bool
     is_default: bool
     endpoints: Sequence[KnownEndpoint]
@@ -50,7 +50,7 @@ class UpstreamFacts:
 
     name: str
     origins: Sequence[str]
-    silent_since: float
+    failed_at: float
     has_password: bool
     is_default: bool
 
@@ -89,12 +89,12 @@ def _report(
         if each.endpoint in facts.origins
     ]
     state = "ok" if any(each.measured for each in endpoints) or own else "unused"
-    if facts.silent_since:
+    if facts.failed_at:
         state = "silent"
     return UpstreamReport(
         facts.name,
         "offline" if is_offline else state,
-        facts.silent_since,
+        facts.failed_at,
         facts.has_password,
         facts.is_default,
         endpoints,

@@ -30,11 +30,11 @@ def test_the_worst_comes_first() -> None:
     assert find(trouble="worker 1 does not answer", **silent) == ("fail", "trouble")
 
 
-def test_the_longest_outage_is_told() -> None:
-    """Of two silent upstreams, the one that has been silent for longer, and for how long."""
+def test_the_latest_failure_is_told() -> None:
+    """Of two silent upstreams, the one that was asked last, and when that was."""
     found = find_worst(replace(WELL, outages={"ghcr.io": NOW - 60, "docker.io": NOW - 240}))
 
-    assert found.facts == {"upstream": "docker.io", "seconds": 240.0}
+    assert found.facts == {"upstream": "ghcr.io", "failed_at": NOW - 60}
 
 
 def test_an_old_pull_limit_is_no_finding() -> None:
