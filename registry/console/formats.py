@@ -1,6 +1,7 @@
 """Numbers and times as people read them, in their language. Pure."""
 
 import math
+import re
 from datetime import UTC, datetime
 
 from registry.console.messages import Messages
@@ -9,6 +10,7 @@ from registry.settings.values import format_bytes
 UNKNOWN = "\N{EN DASH}"  # in the place of a number that is not known
 _UNITS = ((86_400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
 _SHORT_DIGEST = 12  # hexadecimal digits
+_DIGEST = re.compile(r"\b(sha(?:256|512):[0-9a-f]{12})[0-9a-f]{20,}")
 
 
 class Formats:
@@ -71,6 +73,10 @@ class Formats:
     def machine_time(self, moment: float) -> str:
         """Return a moment for programs, in UTC."""
         return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+    def fact(self, text: str) -> str:
+        """Return a fact of an event, in which digests are short."""
+        return _DIGEST.sub(lambda found: f"{found[1]}…", text)
 
     def digest(self, digest: str) -> str:
         """Return the beginning of a digest, without its algorithm."""

@@ -15,7 +15,12 @@ from registry.oci.rate_limits import RateLimit
 from registry.reports.cache import Savings
 from registry.reports.console.clients import ClientList, ClientReport
 from registry.reports.console.downloads import DownloadReport, DownloadWatch
-from registry.reports.console.events import EventList, EventReport, list_events
+from registry.reports.console.events import (
+    EventList,
+    EventReport,
+    leave_out_downloads,
+    list_events,
+)
 from registry.reports.console.health import Health, Signs, find_worst
 from registry.reports.console.images import (
     PAGE,
@@ -30,7 +35,7 @@ from registry.reports.console.totals import StoreTotals, Totals
 from registry.reports.console.upstreams import UpstreamList, UpstreamReport
 
 HOUR = 3600.0
-SHOWN_EVENTS = 20
+SHOWN_EVENTS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class ConsoleFacts:
             largest=() if totals is None else totals.largest,
             upstreams=[each for each in upstreams if each.is_used],
             downloads=self.take_downloads(),
-            events=self._list_events()[:SHOWN_EVENTS],
+            events=leave_out_downloads(self._list_events())[:SHOWN_EVENTS],
         )
 
     async def judge(self) -> Health:
