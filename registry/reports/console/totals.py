@@ -12,7 +12,7 @@ from registry.reports.console.images import ImageQuery, sort_names
 FRESH = 2.0  # seconds for which they are not added up again; more if that takes long
 SHOWN_LARGEST = 8
 LONGEST_SHARE = 0.05  # of the time that may be spent on adding up
-PATIENCE = 0.05  # seconds that a page waits for the first ones
+PATIENCE = 0.2  # seconds that the first page waits for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,9 @@ class StoreTotals:
 
     async def take(self) -> Totals | None:
         """Return what was added up last; None if nothing was, and it takes long."""
+        is_first = self._running is None
         running = self._begin()
-        if running is not None and self.latest is None:
+        if running is not None and is_first:
             await asyncio.wait([running], timeout=PATIENCE)
         return self.latest
 
