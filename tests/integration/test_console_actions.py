@@ -82,6 +82,18 @@ def test_an_image_is_downloaded_before_anybody_pulls_it(
     assert console.read(path_of(name))["image"]["state"] == "complete"
 
 
+def test_a_download_that_fails_is_told_as_an_event(console: ConsoleBrowser) -> None:
+    """The page has said that it began; the events say why it ended."""
+    console.act("fetch", "docker.io/team/absent:1")
+
+    def find_reasons() -> list[str]:
+        events = console.read("/events?level=warning")["events"]
+        return [each["facts"]["why"] for each in events if each["event"] == "image not downloaded"]
+
+    wait_until(find_reasons, "the event")
+    assert "team/absent" in find_reasons()[0]
+
+
 def test_a_tag_is_rolled_back_and_released(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
     """The tag serves its former image until it is released."""
     mirror = make_mirror({"tags": {"fresh_for": "0s"}}, workers=1)
