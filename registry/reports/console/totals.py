@@ -90,5 +90,8 @@ class StoreTotals:
 def _find_largest(names: Sequence[NamedRow], sizes: Mapping[str, int]) -> list[LargeImage]:
     """Return the largest images, each under one of its names."""
     found = sort_names(names, ImageQuery(sort="size"), sizes)
-    largest = {row.digest: LargeImage(row.name, int(-key)) for key, row in found if key}
+    largest: dict[str, LargeImage] = {}
+    for key, row in found:
+        if key:
+            largest.setdefault(row.digest, LargeImage(row.name, int(-key)))
     return list(largest.values())[:SHOWN_LARGEST]
