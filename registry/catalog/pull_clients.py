@@ -41,6 +41,7 @@ _CLIENTS = """
             FROM pulls WHERE client != '' AND (?1 = '' OR instr(client, ?1)) GROUP BY client
     ) WHERE (-pulled, client) > (?2, ?3) ORDER BY pulled DESC, client LIMIT ?4
 """
+_LAST = "SELECT COALESCE(MAX(pulled), 0.0) FROM pulls WHERE client = ?"
 _OF_IMAGE = """
     SELECT client, reference, MAX(pulled) FROM pulls
         WHERE digest = ? AND repository = ? AND (reference, client) != ('', '')
@@ -66,6 +67,16 @@ class PullClientCatalog:
         values = (text, -after[0], after[1], most)
         return await self._database.survey(
             lambda rows: [ClientRow(*row) for row in rows.execute(_CLIENTS, values)]
+        )
+
+    async def find_last(self, client: str) -> float:
+        """Return when a client last pulled anything (epoch seconds, 0: never).
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        return await self._database.survey(
+            lambda rows: float(rows.execute(_LAST, (client,)).fetchone()[0])
         )
 
     async def list_pulls(self, repository: str, digest: str, most: int) -> list[ImagePull]:

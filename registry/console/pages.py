@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from registry.access.shown_addresses import show_whole
 from registry.console.actions import read_action, read_image
 from registry.errors import ImageUnknown
 from registry.oci.names import format_image
@@ -112,7 +113,8 @@ class Pages:
     async def _list_clients(self, request: web.Request) -> Page:
         text = request.query.get("q", "").strip()[:LONGEST]
         after = request.query.get("after", "")
-        report = await self._facts.list_clients(text, after)
+        asked_by = show_whole(request.remote) or ""
+        report = await self._facts.list_clients(text, after, asked_by)
         return Page("clients", report, "/clients", {"is_first": not after})
 
     async def _show_setup(self, request: web.Request) -> Page:

@@ -57,6 +57,15 @@ def test_a_page_and_its_json_have_the_same_facts(console: ConsoleBrowser) -> Non
     assert [each["client"] for each in console.read("/clients")["clients"]] == ["127.0.0.1"]
 
 
+def test_a_person_sees_whether_their_machine_uses_the_mirror(console: ConsoleBrowser) -> None:
+    """The page of clients says when the address of the browser has pulled."""
+    clients = console.read("/clients")
+
+    assert clients["you"] == "127.0.0.1"
+    assert clients["you_pulled"] == clients["clients"][0]["pulled"]
+    assert "Your address is 127.0.0.1: it last pulled here" in console.ask("/clients").text
+
+
 def test_the_overview_counts_what_is_stored(console: ConsoleBrowser) -> None:
     """The first page says that all is well, what is used, and that one client was here."""
     wait_until(lambda: console.read("/")["blobs"] == 3, "all blobs are counted")

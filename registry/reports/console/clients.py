@@ -32,10 +32,14 @@ class ClientReport:
 class ClientList:
     """A page of clients, the latest first; `after` begins the next page (empty: there is none).
 
-    `shown` says what is recorded of addresses: `whole`, `networks` or `none`.
+    `shown` says what is recorded of addresses: `whole`, `networks` or `none`. Who asks has the
+    address `you` (empty: addresses are not recorded as a whole), and pulled last at `you_pulled`
+    (epoch seconds, 0: never).
     """
 
     clients: Sequence[ClientReport]
     after: str
     text: str
     shown: str
+    you: str
+    you_pulled: float

@@ -203,8 +203,10 @@ class ConsoleFacts:
         upstreams = self._sources.read_upstreams(time.time(), limits)
         return UpstreamList(upstreams, self._sources.rates)
 
-    async def list_clients(self, text: str, after: str) -> ClientList:
-        """Return a page of clients; `after` is where a former page ended: a time, `~`, an address.
+    async def list_clients(self, text: str, after: str, asked_by: str) -> ClientList:
+        """Return a page of clients, for who asks from the address `asked_by`.
+
+        `after` is where a former page ended: a time, `~`, an address.
 
         Raises:
             InvalidInput: `after` has another form.
@@ -218,7 +220,10 @@ class ConsoleFacts:
         shown = rows[:PAGE]
         end = f"{shown[-1].pulled!r}~{shown[-1].client}" if len(rows) > PAGE else ""
         reports = [ClientReport.of(row) for row in shown]
-        return ClientList(reports, end, text, self._sources.addresses)
+        shown_form = self._sources.addresses
+        you = asked_by if shown_form == "whole" else ""
+        pulled = await self._sources.clients.find_last(you) if you else 0.0
+        return ClientList(reports, end, text, shown_form, you, pulled)
 
 
 def _describe_savings(served: ServedTotals, since: float) -> Savings:
