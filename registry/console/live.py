@@ -27,6 +27,12 @@ class _Listener:
         self.current: Parts = {}
         self.news = asyncio.Event()
 
+    def show(self, parts: Parts) -> None:
+        """Let the browser get these parts, as far as it does not have them."""
+        if parts != self.current:
+            self.current = parts
+            self.news.set()
+
     def take_changed(self) -> dict[str, str]:
         """Return the parts that this browser does not have yet."""
         self.news.clear()
@@ -50,6 +56,7 @@ class LiveFeed:
         self._most = most
         self._interval = interval
         self._listeners: set[_Listener] = set()
+        self._latest: dict[str, Parts] = {}  # by language, while anybody listens
         self._producing: asyncio.Task[None] | None = None
         self._is_closed = False
 
@@ -70,6 +77,7 @@ class LiveFeed:
             }
         )
         listener = _Listener(language)
+        listener.show(self._latest.get(language, {}))
         self._listeners.add(listener)
         try:
             self._begin()
@@ -97,12 +105,12 @@ class LiveFeed:
     async def _produce(self) -> None:
         while self._listeners and not self._is_closed:
             for language in {each.language for each in self._listeners}:
-                parts = await self._render(language)
+                parts = self._latest[language] = await self._render(language)
                 for each in self._listeners:
-                    if each.language == language and parts != each.current:
-                        each.current = parts
-                        each.news.set()
+                    if each.language == language:
+                        each.show(parts)
             await asyncio.sleep(self._interval)
+        self._latest.clear()
 
     def close(self) -> None:
         """End all answers; browsers come back to the next process."""
