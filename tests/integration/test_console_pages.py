@@ -171,12 +171,8 @@ def test_the_mirror_itself_greets_a_browser(mirror: MirrorProcess) -> None:
     program = fetch(f"{mirror.url}/")
 
     assert page.status == 200
-    assert (
-        f'"registry-mirrors": [\n    &#34;{mirror.url}&#34;'.replace('"r', "&#34;r").replace(
-            's"', "s&#34;"
-        )
-        in page.body.decode()
-    )
+    assert "registry-mirrors" in page.body.decode()
+    assert f"&#34;{mirror.url}&#34;" in page.body.decode()
     assert "It answers pulls." in page.body.decode()
     style = re.search(r'"(/static/[^"]+\.css)"', page.body.decode())
     assert style is not None
