@@ -1,5 +1,7 @@
 """The page that a person with a browser sees at the address of the mirror itself."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from registry.console.browser_requests import choose_language
@@ -15,8 +17,11 @@ from registry.reports.console.setup_texts import list_snippets
 class FrontPage:
     """Says what this is, whether it answers, and how each client is pointed here."""
 
-    def __init__(self, version: str, otherwise: str, *, needs_login: bool) -> None:
+    def __init__(
+        self, version: str, otherwise: str, registries: Sequence[str], *, needs_login: bool
+    ) -> None:
         """`otherwise` is the address for who asks without naming one."""
+        self._registries = registries
         self._version = version
         self._otherwise = otherwise
         self._needs_login = needs_login
@@ -50,7 +55,7 @@ class FrontPage:
         text = self._renderer.render(
             "front",
             language,
-            report=list_snippets(address),
+            report=list_snippets(address, self._registries),
             trouble=trouble,
             needs_login=self._needs_login,
             version=self._version,

@@ -1,6 +1,6 @@
 """The pages: which template and which facts belong to a path."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,9 +36,16 @@ class Pages:
     """Makes the pages that only show something."""
 
     def __init__(
-        self, facts: ConsoleFacts, reader: ImageReader, listen: tuple[str, int], *, has_tls: bool
+        self,
+        facts: ConsoleFacts,
+        reader: ImageReader,
+        listen: tuple[str, int],
+        registries: Sequence[str],
+        *,
+        has_tls: bool,
     ) -> None:
-        """The mirror listens at `listen`, a host and a port."""
+        """The mirror listens at `listen`, a host and a port, and mirrors these registries."""
+        self._registries = registries
         self._facts = facts
         self._reader = reader
         self._listen = listen
@@ -120,7 +127,7 @@ class Pages:
     async def _show_setup(self, request: web.Request) -> Page:
         asked = request.headers.get("Host", "")
         address = find_address(self._listen, has_tls=self._has_tls, asked=asked)
-        return Page("setup", list_snippets(address), "/setup")
+        return Page("setup", list_snippets(address, self._registries), "/setup")
 
     async def _list_events(self, request: web.Request) -> Page:
         level = request.query.get("level", "")

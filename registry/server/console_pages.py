@@ -79,7 +79,8 @@ class ConsolePages:
             open_console(shared.settings, shared.folder, self._metrics, state)
         )
         has_tls = shared.tls is not None
-        pages = Pages(services.facts, services.reader, self._address, has_tls=has_tls)
+        registries = tuple(shared.settings.upstreams)
+        pages = Pages(services.facts, services.reader, self._address, registries, has_tls=has_tls)
         return Site(services.facts, pages, services.actions, visitors, VERSION)
 
     def end_answers(self) -> None:

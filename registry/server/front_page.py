@@ -42,4 +42,5 @@ def _make(shared: SharedResources) -> "FrontPage":
 
     address = shared.settings.server.listen
     needs_login = shared.settings.access.mode != "open"
-    return FrontPage(VERSION, str(address), needs_login=needs_login)
+    registries = tuple(shared.settings.upstreams)
+    return FrontPage(VERSION, str(address), registries, needs_login=needs_login)

@@ -1,105 +1,59 @@
-"""The files of clients that use this mirror. Pure."""
+"""The files of clients that use this mirror, as `entrepot setup` would write them. Pure."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from types import MappingProxyType
 
+from registry.clients.known import CLIENTS, Planner
+from registry.clients.merging import merge
+from registry.clients.mirror import Mirror
+from registry.clients.plan import ClientPlan, Scope
 from registry.reports.console.setup import ClientSetup, FileText, MirrorAddress, SetupReport
+from registry.settings.values import Refusal
 
-_CERTIFICATES = "certs.d/_default/hosts.toml"
+_TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "docker": "Docker",
+        "docker-29": "Docker 29",
+        "containerd": "containerd",
+        "nerdctl": "nerdctl",
+        "podman": "Podman",
+        "buildah": "Buildah",
+        "skopeo": "Skopeo",
+        "cri-o": "CRI-O",
+        "buildkit": "BuildKit, buildx",
+        "k3s": "k3s",
+        "rke2": "RKE2",
+        "kind": "kind",
+        "minikube": "minikube",
+    }
+)
+_HOME = PurePosixPath("~")
 
 
-def list_snippets(address: MirrorAddress) -> SetupReport:
-    """Return what each client needs, to be pointed at this address."""
-    clients = (
-        _write_docker(address),
-        _write_docker_29(address),
-        _write_containerd(address),
-        _write_podman(address),
-        _write_buildkit(address),
-        _write_k3s(address),
-    )
+def list_snippets(address: MirrorAddress, registries: Sequence[str]) -> SetupReport:
+    """Return what each client needs, to pull these registries from this address."""
+    mirror = Mirror(address.scheme, address.host, tuple(registries))
+    clients = [_describe(name, plan, mirror) for name, plan in CLIENTS.items()]
     return SetupReport(address.url, address.port, address.is_local, clients)
 
 
-def _write_docker(address: MirrorAddress) -> ClientSetup:
-    daemon: dict[str, Sequence[str]] = {"registry-mirrors": [address.url]}
-    if address.is_plain and not address.is_local:
-        daemon["insecure-registries"] = [address.host]
-    return ClientSetup(
-        "docker",
-        "Docker",
-        [FileText("/etc/docker/daemon.json", f"{json.dumps(daemon, indent=2)}\n")],
-        ["systemctl reload docker"],
-        ["docker info --format '{{.RegistryConfig.Mirrors}}'", "docker pull busybox"],
-        [f"For other registries: docker pull {address.host}/ghcr.io/org/app:1"],
-    )
+def _describe(client: str, plan: Planner, mirror: Mirror) -> ClientSetup:
+    title = _TITLES.get(client, client)
+    scope = Scope(_HOME) if client == "minikube" else Scope()
+    try:
+        found = plan(mirror, scope, lambda _: None)
+        files = _list_files(found)
+    except Refusal as refusal:
+        return ClientSetup(client, title, (), (), (), [f"{refusal}."])
+    commands = [*found.steps, *found.restart]
+    return ClientSetup(client, title, files, commands, found.checks, found.notes)
 
 
-def _write_hosts(address: MirrorAddress, *capabilities: str) -> str:
-    return f'[host."{address.url}"]\n  capabilities = {json.dumps(capabilities)}\n'
+def _list_files(plan: ClientPlan) -> list[FileText]:
+    """Return the files of a client that has none of them yet.
 
-
-def _write_docker_29(address: MirrorAddress) -> ClientSetup:
-    hosts = _write_hosts(address, "pull", "resolve", "referrers")
-    return ClientSetup(
-        "docker-29",
-        "Docker 29",
-        [FileText(f"/etc/docker/{_CERTIFICATES}", hosts)],
-        [],
-        ["docker pull busybox"],
-        ["This covers every registry, without registry-mirrors. It is read at each pull."],
-    )
-
-
-def _write_containerd(address: MirrorAddress) -> ClientSetup:
-    hosts = _write_hosts(address, "pull", "resolve")
-    return ClientSetup(
-        "containerd",
-        "containerd, nerdctl",
-        [FileText(f"/etc/containerd/{_CERTIFICATES}", hosts)],
-        [],
-        ["ctr images pull --hosts-dir /etc/containerd/certs.d docker.io/library/busybox:latest"],
-        ["It is read at each pull; the config_path of containerd has to name the folder."],
-    )
-
-
-def _write_podman(address: MirrorAddress) -> ClientSetup:
-    insecure = "insecure = true\n" if address.is_plain else ""
-    text = (
-        '[[registry]]\nprefix = "docker.io"\nlocation = "docker.io"\n[[registry.mirror]]\n'
-        f'location = "{address.host}/docker.io"\n{insecure}'
-    )
-    return ClientSetup(
-        "podman",
-        "Podman, Buildah, Skopeo, CRI-O",
-        [FileText("/etc/containers/registries.conf.d/entrepot.conf", text)],
-        [],
-        ["podman pull docker.io/library/busybox"],
-        ["Write one such pair of tables for each registry."],
-    )
-
-
-def _write_buildkit(address: MirrorAddress) -> ClientSetup:
-    plain = f'[registry."{address.host}"]\n  http = true\n' if address.is_plain else ""
-    text = f'[registry."docker.io"]\n  mirrors = ["{address.host}"]\n{plain}'
-    create = "docker buildx create --use --driver-opt network=host"
-    return ClientSetup(
-        "buildkit",
-        "BuildKit, buildx",
-        [FileText("buildkitd.toml", text)],
-        [f"{create} --buildkitd-config buildkitd.toml"],
-        [],
-        [],
-    )
-
-
-def _write_k3s(address: MirrorAddress) -> ClientSetup:
-    text = f'mirrors:\n  docker.io:\n    endpoint: ["{address.url}"]\n'
-    return ClientSetup(
-        "k3s",
-        "k3s, RKE2",
-        [FileText("/etc/rancher/k3s/registries.yaml", text)],
-        ["systemctl restart k3s"],
-        ["crictl pull docker.io/library/busybox"],
-        ["Write one such entry for each registry."],
-    )
+    Raises:
+        Refusal: they cannot be written so.
+    """
+    return [FileText(str(each.path), merge(each.kind, "", each.edits)) for each in plan.files]
