@@ -74,7 +74,7 @@ class ConsolePages:
             self._find_outage,
             events.read if events is not None else list,
         )
-        visitors = Visitors(build_operators(shared.settings, shared.folder))
+        visitors = Visitors(build_operators(shared.settings, shared.folder, self._metrics))
         services = await self._stack.enter_async_context(
             open_console(shared.settings, shared.folder, self._metrics, state)
         )

@@ -72,7 +72,7 @@ def build_access(settings: Settings, folder: DataFolder, metrics: Metrics) -> Ac
     return Access(control, build_rules(settings), Challenges(access.login_hosts))
 
 
-def build_operators(settings: Settings, folder: DataFolder) -> "Operators | None":
+def build_operators(settings: Settings, folder: DataFolder, metrics: Metrics) -> "Operators | None":
     """Return who may use the console; None if there are no accounts.
 
     Raises:
@@ -82,7 +82,7 @@ def build_operators(settings: Settings, folder: DataFolder) -> "Operators | None
 
     if settings.access.mode == "open":
         return None
-    return Operators(build_access(settings, folder).control)
+    return Operators(build_access(settings, folder, metrics).control)
 
 
 def build_proxies(settings: Settings) -> TrustedProxies:

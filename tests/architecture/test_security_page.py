@@ -263,10 +263,7 @@ def test_numbers_are_those_of_the_code() -> None:
 
 
 def test_few_headers_of_clients_are_read() -> None:
-    """A header that is not read cannot be passed on: no cookie is among these.
-
-    The console reads more of those of people, and asks no upstream with them.
-    """
+    """A header that is not read cannot be passed on; the console asks no upstream with any."""
     others = ("upstream", "console")
     sources = [each for each in read_sources("registry") if each.room not in others]
     text = "".join(each.text for each in sources)
