@@ -10,7 +10,7 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -35,8 +35,9 @@ def _hide_library(name: str) -> Iterator[None]:
 
 
 # structlog imports rich if it is there, for lines with colours, which are not written here. That
-# would take 4 MiB of memory, and a tenth of the time that a server needs to start.
-with _hide_library("rich"):
+# would take 4 MiB of memory, and a tenth of the time that a server needs to start. It also imports
+# greenlet, which the tests of the console have installed.
+with _hide_library("rich"), _hide_library("greenlet"):
     import structlog
     from structlog.typing import EventDict
 
@@ -62,7 +63,7 @@ def configure_logs(least: int = logging.INFO) -> None:
     # exceptions are masked with the whole line.
     trace = structlog.processors.format_exc_info
     structlog.configure(
-        processors=[structlog.processors.add_log_level, trace, _encode_json],
+        processors=[structlog.processors.add_log_level, trace, _Watch(), _encode_json],
         wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=lambda *_: output,
         cache_logger_on_first_use=True,
@@ -83,6 +84,25 @@ def configure_logs(least: int = logging.INFO) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+class _Watch:
+    """A step for each event that is not about a request: `note` gets it too."""
+
+    def __init__(self) -> None:
+        self.note: Callable[[Mapping[str, Any]], None] | None = None
+
+    def __call__(self, _: object, method: str, event: EventDict) -> EventDict:
+        if self.note is not None and method != "debug" and event.get("event") != "request":
+            self.note(event)
+        return event
+
+
+def watch_events(note: Callable[[Mapping[str, Any]], None]) -> None:
+    """Call `note` with each event that this process logs from now on, apart from requests."""
+    for step in structlog.get_config()["processors"]:
+        if isinstance(step, _Watch):
+            step.note = note
 
 
 class WriteLine(Protocol):

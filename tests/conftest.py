@@ -25,7 +25,9 @@ MirrorMaker = Callable[..., MirrorProcess]
 
 # Folders whose tests drive other programs, or take longer than a person waits for `make test`; and
 # the fixtures elsewhere that build such a program.
-PROGRAMS = frozenset({"packaging", "clients", "conformance", "faults", "attacks", "fuzz"})
+PROGRAMS = frozenset(
+    {"packaging", "clients", "conformance", "faults", "attacks", "fuzz", "browser"}
+)
 BUILT = frozenset({"crane", "oras"})
 # Folders whose tests share daemons, or what they have read of all sources: one process runs such a
 # folder. Elsewhere one runs a file.

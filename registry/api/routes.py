@@ -4,6 +4,8 @@ Requests are answered without aiohttp's `Application`, router and signals: `path
 paths, and each further layer would take time for every request (decision record 0012).
 """
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from registry.access.accounts import mask_tokens, refuse_tokens
@@ -28,6 +30,13 @@ from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
 
+# Answers what is no request of the API, if a person asks for it with a browser.
+ShowPage = Callable[[web.BaseRequest, Notes], web.Response | None]
+
+
+def show_nothing(_: web.BaseRequest, __: Notes) -> None:
+    """Return None: there are no pages."""
+
 
 class PullApi:
     """Answers requests of the pull API (distribution-spec, "Pull")."""
@@ -37,8 +46,10 @@ class PullApi:
         mirror: Mirror,
         admission: Admission | None = None,
         show_address: ShowAddress = show_whole,
+        show_page: ShowPage = show_nothing,
     ) -> None:
         """Without `admission`, everybody may pull everything."""
+        self._show_page = show_page
         self._mirror = mirror
         self._admission = admission
         self._show_address = show_address
@@ -65,6 +76,8 @@ class PullApi:
             return errors.render_read_only()
         if wanted.endpoint is not None:
             notes.kind = wanted.endpoint.value
+        elif (page := self._show_page(request, notes)) is not None:
+            return page
         if self._admission is None:
             return await self._answer(request, notes, wanted, see_all, is_of_mirror=is_of_mirror)
         if wanted.endpoint is Endpoint.TOKEN and self._admission.takes_logins(notes.host):

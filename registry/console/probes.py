@@ -1,17 +1,27 @@
-"""The pages for monitoring: `/livez`, `/readyz` and `/metrics`, and a list of them at `/`."""
+"""The pages for monitoring: `/livez`, `/readyz` and `/metrics`, and a list of them at `/`.
+
+What people read is in other files of this room, which are imported when the first person asks.
+"""
 
 from collections.abc import Awaitable, Callable, Collection
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from registry.console.browser_requests import wants_json, wants_page
 from registry.console.hosts import is_own_name
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 INDEX = """Entrepôt
 
 /livez    200 while the background process answers
 /readyz   200 while every pull can be answered, and otherwise 503 with the reason
 /metrics  metrics for Prometheus
+
+With a browser, this address shows images, upstreams, clients and events. As JSON, the first page is
+
+    curl -H "Accept: application/json" http://.../
 """
 
 
@@ -19,18 +29,18 @@ def build_console(
     find_problem: Callable[[], Awaitable[str]],
     build_collector: Callable[[], CollectorRegistry],
     names: Collection[str] = (),
+    answer_page: Answer | None = None,
 ) -> web.Application:
     """Make the web application; this opens no socket.
 
     `find_problem` returns one line that says why some pulls cannot be answered; empty if all can.
     `build_collector` returns the metrics of all processes. `names` are those under which the
-    console may be asked for, beside addresses and names without a dot.
+    console may be asked for, beside addresses and names without a dot. `answer_page` answers all
+    other requests; without it, there are no pages.
     """
 
     @web.middleware
-    async def refuse_other_names(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def refuse_other_names(request: web.Request, handler: Answer) -> web.StreamResponse:
         if is_own_name(request.headers.get("Host", ""), names):
             return await handler(request)
         text = "This name is not in server.console_hosts.\n"
@@ -47,7 +57,10 @@ def build_console(
         body = generate_latest(build_collector())
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def answer_index(_: web.Request) -> web.Response:
+    async def answer_index(request: web.Request) -> web.StreamResponse:
+        accept = request.headers.get("Accept", "")
+        if answer_page is not None and (wants_page(accept) or wants_json(accept)):
+            return await answer_page(request)
         return web.Response(text=INDEX)
 
     app = web.Application(middlewares=[refuse_other_names])
@@ -55,4 +68,6 @@ def build_console(
     app.router.add_get("/livez", answer_livez)
     app.router.add_get("/readyz", answer_readyz)
     app.router.add_get("/metrics", answer_metrics)
+    if answer_page is not None:
+        app.router.add_route("*", "/{path:.*}", answer_page)
     return app

@@ -110,6 +110,15 @@ class Images:
             if blob.is_foreign and str(blob.digest) in platform.missing
         )
 
+    async def list_complete(self, repository: Repository, reference: Reference) -> list[str]:
+        """Return the platforms of which an image is stored completely.
+
+        Raises:
+            StoreError: the catalog or the disk refused.
+        """
+        found = await self.describe([ImagePattern((str(repository),), str(reference))])
+        return [each.platform for one in found for each in one.platforms if each.is_complete]
+
     async def list_stored(self) -> list[tuple[Digest, int]]:
         """Return every stored blob, manifests included, and its size in bytes.
 

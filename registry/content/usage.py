@@ -22,13 +22,16 @@ class RunningDownload:
     """A blob that is being downloaded or imported: how many of its bytes are here.
 
     `expected` is the size of the whole blob, or None if it is not known. `repository` is empty for
-    an import.
+    an import. `endpoint` is empty until the first bytes are here. It was `started` at that time, in
+    epoch seconds (0: not known).
     """
 
     digest: Digest
     repository: str
     arrived: int
     expected: int | None
+    endpoint: str = ""
+    started: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +148,12 @@ def list_downloads(ingests: Ingests) -> list[RunningDownload]:
     running = []
     for part in ingests.list_running():
         info, digest = ingests.read_info(part), ingests.find_blob(part)
-        repository, size = ("", None) if info is None else (info.repository, info.size)
-        running.append(RunningDownload(digest, repository, ingests.measure(part), size))
+        arrived = ingests.measure(part)
+        if info is None:
+            running.append(RunningDownload(digest, "", arrived, None))
+            continue
+        where, since = info.endpoint, info.started
+        running.append(RunningDownload(digest, info.repository, arrived, info.size, where, since))
     return running
 
 

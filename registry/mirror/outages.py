@@ -40,6 +40,10 @@ class Outages:
         """Return when an upstream last gave no answer; 0 if it has answered since."""
         return max(self._read(_place(repository.registry)), self._read(_place(str(repository))))
 
+    def find_whole(self, registry: str) -> float:
+        """Return when an upstream last gave no answer to any repository; 0 if it answers."""
+        return self._read(_place(registry))
+
     def _read(self, place: int) -> float:
         return float(_TIME.unpack_from(self._memory, place)[0])
 

@@ -4,9 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from registry.oci.digest import Digest
+from registry.oci.names import Repository, Tag, format_image
+
 if TYPE_CHECKING:
+    from registry.catalog.manifests import ManifestCatalog
+    from registry.content.tag_control import TagControl
     from registry.content.tag_history import KnownTag
-    from registry.mirror.tag_delay import DelayPolicy
+    from registry.mirror.tag_delay import DelayPolicy, TagDelays
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,38 @@ class TagReport:
                 )
             )
         return cls(image, served, upstream, history.rolled_back, tuple(digests))
+
+
+async def read_tag_report(
+    control: "TagControl",
+    catalog: "ManifestCatalog",
+    delays: "TagDelays",
+    image: tuple[Repository, Tag],
+    now: float,
+) -> TagReport:
+    """Read the report of a tag from its files, and from the catalog.
+
+    Raises:
+        ImageUnknown: nothing is known of it.
+        StoreError: the disk or the catalog refused.
+    """
+    repository, tag = image
+    known = await control.read(repository, tag)
+    record = catalog.find_tag(repository, tag)
+
+    def is_stored(digest: str) -> bool:
+        held = catalog.find_held(repository, Digest.parse(digest))
+        return held is not None and catalog.is_stored(Digest.parse(digest))
+
+    return TagReport.of(
+        format_image(repository, tag),
+        known,
+        served=str(record.digest) if record else "",
+        confirmed=record.checked if record and record.hold.is_none else 0.0,
+        policy=delays.find(repository, tag),
+        is_stored=is_stored,
+        now=now,
+    )
 
 
 @dataclass(frozen=True, slots=True)

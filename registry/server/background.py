@@ -16,6 +16,7 @@ from registry.console.probes import build_console
 from registry.console.state import State
 from registry.logs import get_logger
 from registry.metrics.collection import ServerMetrics, collect
+from registry.metrics.process_metrics import Metrics
 from registry.server.child import (
     keep_beating,
     open_metrics,
@@ -23,6 +24,7 @@ from registry.server.child import (
     wait_for_end,
     watch_process,
 )
+from registry.server.console_pages import ConsolePages
 from registry.server.heartbeats import BACKGROUND, name_process
 from registry.server.listener import BACKLOG
 from registry.server.loop_errors import limit_reports
@@ -44,20 +46,27 @@ async def run_background(service: Service, shared: SharedResources) -> None:
         Exception: the error that ended the maintenance; the supervisor then starts a new process.
     """
     # If it stayed open here, new clients would wait in its queue while the workers drain.
+    address = shared.pulls.getsockname()[:2]
     shared.pulls.close()
     limit_reports(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
         counted = ServerMetrics(shared.metrics)
         checks = await stack.enter_async_context(Tasks())
+        metrics = open_metrics(stack, shared)
+        pages = _build_pages(service, shared, address, metrics, checks)
+        if pages is not None:
+            stack.push_async_callback(pages.close)
         files = TLSFiles.of(shared.settings)
         expiry = build_expiry_watch(*((files.servers, files.authorities) if files else ({}, {})))
         console = build_console(
             partial(find_trouble, shared, checks, service.find_problem),
             lambda: collect(counted, _measure(shared, expiry.list_ends())),
             {shared.settings.server.console.host, *shared.settings.server.console_hosts},
+            None if pages is None else pages.answer,
         )
         await _open_console(stack, console, shared)
-        metrics = open_metrics(stack, shared)
+        if pages is not None:
+            stack.callback(pages.end_answers)
         tasks = await stack.enter_async_context(Tasks())
         maintaining = tasks.start(
             service.maintain(shared.settings, shared.folder, metrics, shared.catalog)
@@ -69,6 +78,20 @@ async def run_background(service: Service, shared: SharedResources) -> None:
         await asyncio.wait([maintaining, ending], return_when=asyncio.FIRST_COMPLETED)
         if maintaining.done():
             maintaining.result()
+
+
+def _build_pages(
+    service: Service,
+    shared: SharedResources,
+    address: tuple[str, int],
+    metrics: Metrics,
+    checks: Tasks,
+) -> ConsolePages | None:
+    """Return the pages of a mirror that listens at `address`; None if this server has none."""
+    if service.find_outage is None:
+        return None
+    find = partial(find_trouble, shared, checks, service.find_problem)
+    return ConsolePages(shared, address, metrics, find, service.find_outage)
 
 
 async def _open_console(

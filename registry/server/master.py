@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from registry.logs import get_logger
+from registry.logs import get_logger, watch_events
 from registry.server.addresses import AddressRefused, Advise, advise_settings, join_refusals
 from registry.server.background import run_background
 from registry.server.child import keep_beating
@@ -24,6 +24,7 @@ from registry.server.descriptors import raise_descriptor_limit
 from registry.server.heartbeats import BACKGROUND, REBUILD, Heartbeats
 from registry.server.listener import bind
 from registry.server.live_tls import LiveTLS
+from registry.server.recent_events import SUPERVISOR, RecentEvents
 from registry.server.shared import SharedResources
 from registry.server.supervisor import WATCHED, Supervisor
 from registry.server.tls import check_files
@@ -158,8 +159,9 @@ def run_processes(
         supervisor_pipe=supervisor_pipe,
         metrics=open_run_folder(folder.root / METRICS, keeps_ended=True),
         tls=LiveTLS.of(settings),
+        events=RecentEvents(workers),
     )
-    note_console(shared.metrics, _format(console))
+    _open_to_pages(shared)
     service = begin(shared)
     _prepare_fork()
     # Signals are blocked and not handled: sigtimedwait takes them one at a time, without races.
@@ -176,7 +178,19 @@ def run_processes(
     return supervisor.run(shared)
 
 
+def _open_to_pages(shared: SharedResources) -> None:
+    """Note where the console listens, and keep the events of this process for its pages."""
+    note_console(shared.metrics, _format(shared.console))
+    _watch_events(shared, SUPERVISOR)
+
+
+def _watch_events(shared: SharedResources, number: int) -> None:
+    if shared.events is not None:
+        watch_events(shared.events.make_writer(number))
+
+
 def _run_child(service: Service, shared: SharedResources, number: int) -> Coroutine[Any, Any, None]:
+    _watch_events(shared, number)
     if number == BACKGROUND:
         return run_background(service, shared)
     if number == REBUILD:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from registry.server.heartbeats import Heartbeats
 from registry.server.live_tls import LiveTLS
+from registry.server.recent_events import RecentEvents
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, FileIdentity
 
@@ -30,3 +31,4 @@ class SharedResources:
     catalog: FileIdentity | None = None  # the file of the catalog, when the workers were started
     tls: LiveTLS | None = None  # None: plain HTTP
     source: str = ""  # where the settings come from, for the log
+    events: RecentEvents | None = None  # the last events of all processes

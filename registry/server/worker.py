@@ -23,6 +23,7 @@ from registry.server.child import (
     watch_process,
 )
 from registry.server.connections import Connections
+from registry.server.front_page import make_front_page
 from registry.server.listener import Listener
 from registry.server.loop_errors import limit_reports
 from registry.server.shared import DRAIN, SharedResources
@@ -54,7 +55,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         )
         access_log = await _open_log(stack, shared, metrics)
         proxies, show_address = build_proxies(shared.settings), access_log.show_address
-        api = PullApi(mirror, _admit(shared, metrics), show_address)
+        api = PullApi(mirror, _admit(shared, metrics), show_address, make_front_page(shared))
         most = shared.settings.limits.requests_per_address
         open_requests = OpenRequests(most, metrics, find_network, show_address)
         middleware = Middleware(access_log, api.answer, proxies, open_requests)

@@ -35,6 +35,7 @@ from registry.tasks import Tasks
 
 if TYPE_CHECKING:
     from registry.access.account_changes import AccountChanges
+    from registry.access.operators import Operators
     from registry.access.record_reader import RecordReader
 
 
@@ -69,6 +70,19 @@ def build_access(settings: Settings, folder: DataFolder, metrics: Metrics) -> Ac
         tokens=make(event=TOKEN_FLOOD, rate=TOKEN_RATE, burst=TOKEN_BURST),
     )
     return Access(control, build_rules(settings), Challenges(access.login_hosts))
+
+
+def build_operators(settings: Settings, folder: DataFolder, metrics: Metrics) -> "Operators | None":
+    """Return who may use the console; None if there are no accounts.
+
+    Raises:
+        StoreError: the accounts or the key cannot be read.
+    """
+    from registry.access.operators import Operators  # noqa: PLC0415 - for pages
+
+    if settings.access.mode == "open":
+        return None
+    return Operators(build_access(settings, folder, metrics).control)
 
 
 def build_proxies(settings: Settings) -> TrustedProxies:

@@ -43,6 +43,9 @@ class Service:
     Each worker calls `open_mirror`. The background process calls `maintain`, which runs until it is
     cancelled; the last argument is the file of the catalog when the workers were started. For
     `/readyz` it calls `find_problem`, in a thread: why pulls cannot be answered, or "".
+
+    `find_outage` returns when an upstream last gave no answer (epoch seconds, 0: it answers). It is
+    None if the console has no pages.
     """
 
     open_mirror: Callable[[Settings, DataFolder, Metrics], AbstractAsyncContextManager[Mirror]]
@@ -50,6 +53,7 @@ class Service:
         [Settings, DataFolder, Metrics, FileIdentity | None], Coroutine[Any, Any, None]
     ]
     find_problem: Callable[[], str] = find_no_problem
+    find_outage: Callable[[str], float] | None = None
 
 
 def preload_libraries() -> None:
@@ -77,7 +81,7 @@ def build_mirror_service() -> Service:
     ) -> AbstractAsyncContextManager[Mirror]:
         return open_services(settings, open_handles(folder), metrics, outages=outages, via=via)
 
-    return Service(open_mirror, _maintain)
+    return Service(open_mirror, _maintain, find_outage=outages.find_whole)
 
 
 def build_bundle_service(

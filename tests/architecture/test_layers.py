@@ -26,11 +26,11 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "bundle": "content store settings logs tasks oci errors",
         "mirror": "content image_lists upstream store catalog settings metrics logs tasks oci"
         " errors",
-        "reports": "mirror bundle image_lists content upstream oci",
+        "reports": "clients mirror bundle image_lists content upstream catalog settings oci errors",
         "api": "access mirror metrics logs tasks oci errors",
-        "console": "",
-        "wiring": "access mirror bundle content upstream store catalog settings metrics tasks"
-        " errors",
+        "console": "reports access settings oci errors",
+        "wiring": "reports access mirror bundle content upstream store catalog settings metrics"
+        " tasks oci errors",
         "server": "wiring console api bundle store settings metrics logs tasks errors",
         "cli": "server wiring access clients reports bundle image_lists mirror content settings"
         " logs oci errors",
@@ -49,6 +49,7 @@ HOMES: Mapping[str, str] = MappingProxyType(
         "aiohttp": "api upstream console server",
         "aiohttp_socks": "upstream",
         "httpx": "upstream wiring",
+        "jinja2": "console",
         "orjson": "logs",
         "prometheus_client": "metrics console",
         "pydantic": "settings",

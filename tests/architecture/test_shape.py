@@ -3,7 +3,7 @@
 from tests.architecture.source import find_imports, read_sources
 
 MAX_ROOMS = 23  # files and folders directly below `registry/`, and `registry` itself
-MAX_ARROWS = 93  # pairs of rooms of which one imports the other
+MAX_ARROWS = 104  # pairs of rooms of which one imports the other
 
 
 def room_of(module: str) -> str:

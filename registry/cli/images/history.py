@@ -17,7 +17,13 @@ from registry.errors import DigestInvalid, DigestNotSeen, ImageUnknown
 from registry.oci.digest import Digest
 from registry.oci.image_patterns import parse_image
 from registry.oci.names import Repository, Tag, format_image
-from registry.reports.tag_history import ReleasedTag, RolledBackTag, SeenImage, TagReport
+from registry.reports.tag_history import (
+    ReleasedTag,
+    RolledBackTag,
+    SeenImage,
+    TagReport,
+    read_tag_report,
+)
 
 LEAST = 6  # hexadecimal digits of a digest that is not written whole
 
@@ -44,23 +50,12 @@ def history(image: _Image, config: Config = None, as_json: Json = False) -> None
         from registry.wiring.tag_control import build_tag_control  # noqa: PLC0415
         from registry.wiring.upstream_rules import build_tag_delays  # noqa: PLC0415
 
-        repository, tag = _read_tag(session, image)
-        known = await build_tag_control(session.content).read(repository, tag)
-        catalog = session.content.manifests.catalog
-        record = catalog.find_tag(repository, tag)
-
-        def is_stored(digest: str) -> bool:
-            held = catalog.find_held(repository, Digest.parse(digest))
-            return held is not None and catalog.is_stored(Digest.parse(digest))
-
-        report = TagReport.of(
-            format_image(repository, tag),
-            known,
-            served=str(record.digest) if record else "",
-            confirmed=record.checked if record and record.hold.is_none else 0.0,
-            policy=build_tag_delays(session.settings).find(repository, tag),
-            is_stored=is_stored,
-            now=time.time(),
+        report = await read_tag_report(
+            build_tag_control(session.content),
+            session.content.manifests.catalog,
+            build_tag_delays(session.settings),
+            _read_tag(session, image),
+            time.time(),
         )
         print_report(report, _draw_history, as_json=as_json)
         return True

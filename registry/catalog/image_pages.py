@@ -1,0 +1,277 @@
+"""Images one page at a time, and how much of each is stored; for people who look at many of them.
+
+Unlike `image_graph.py`, nothing here reads the whole catalog, apart from `list_sizes` and
+`list_ordered`. The functions of each page run on one snapshot.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from registry.catalog.database import Database
+
+_AFTER_SLASH = "0"  # the character after "/" in ASCII: the end of all names that begin with "a/"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFilter:
+    """Which images are wanted: `text` is a part of their names, `registry` the first part of them.
+
+    Empty values mean all. Capital and small letters are the same.
+    """
+
+    text: str = ""
+    registry: str = ""
+    is_pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRow:
+    """An image by its tag, or by its digest if no tag and no index leads to it.
+
+    `seen` is when an upstream or a bundle last said what the name means, `pulled` when a client
+    last pulled the image (epoch seconds, 0: never). `is_pinned` says whether a pin has this name.
+    """
+
+    repository: str
+    reference: str
+    digest: str
+    seen: float
+    is_rolled_back: bool
+    pulled: float
+    is_pinned: bool
+
+    @property
+    def name(self) -> str:
+        """The image as people write it: repository, and tag or digest."""
+        return f"{self.repository}{'@' if ':' in self.reference else ':'}{self.reference}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """How much of an image is stored: `size` bytes.
+
+    `manifests` is the number of its manifests, without indexes, and of `whole` of them manifest and
+    blobs are stored.
+    """
+
+    size: int
+    manifests: int
+    whole: int
+
+
+_PULLED = """
+    COALESCE((SELECT MAX(pulled) FROM pulls
+        WHERE pulls.digest = named.digest AND pulls.repository = named.repository), 0)
+"""
+_PINNED = """
+    EXISTS (SELECT 1 FROM pins
+        WHERE pins.repository = named.repository AND pins.reference = named.reference)
+"""
+# An image has no tag if neither a tag nor an index of its repository leads to it.
+_TAGGED = """
+    SELECT repository, tag AS reference, digest, checked AS seen, rolled_back FROM tags
+        WHERE (repository, tag) > (:repository, :reference)
+        AND repository >= :first AND repository < :last
+        AND (:text = '' OR instr(lower(repository || ':' || tag), :text))
+"""
+_UNTAGGED = """
+    SELECT repository, digest AS reference, digest, seen, 0 AS rolled_back FROM holdings AS held
+        WHERE (repository, digest) > (:repository, :reference)
+        AND (repository, digest) < (:until_repository, :until_reference)
+        AND repository >= :first AND repository < :last
+        AND (:text = '' OR instr(lower(repository || '@' || digest), :text))
+        AND NOT EXISTS (
+            SELECT 1 FROM tags WHERE repository = held.repository AND digest = held.digest
+        ) AND NOT EXISTS (
+            SELECT 1 FROM links JOIN holdings ON holdings.digest = parent
+                WHERE child = held.digest AND is_manifest AND repository = held.repository
+        )
+"""
+
+
+def _write_query(names: str, end: str) -> str:
+    """Return a query for `NamedRow`s; all parts are constants."""
+    return f"""
+        SELECT repository, reference, digest, seen, rolled_back, {_PULLED} AS pulled,
+            {_PINNED} AS is_pinned
+        FROM ({names}) AS named WHERE (NOT :is_pinned OR {_PINNED}) {end}
+    """  # noqa: S608
+
+
+_TAGGED_PAGE = _write_query(_TAGGED, "ORDER BY repository, reference LIMIT :most")
+_UNTAGGED_PAGE = _write_query(_UNTAGGED, "ORDER BY repository, reference LIMIT :most")
+_ALL = _write_query(f"{_TAGGED} UNION ALL {_UNTAGGED}", "")
+_LAST_NAME = "\U0010ffff"
+_BELOW = """
+    WITH RECURSIVE below (digest) AS (
+        SELECT ?1 UNION SELECT child FROM below JOIN links ON links.parent = below.digest
+    ) SELECT COALESCE(SUM(size), 0) FROM below JOIN blobs USING (digest)
+"""
+_CHILDREN = "SELECT child FROM links WHERE parent = ? AND is_manifest"
+_MISSING = """
+    SELECT NOT EXISTS (SELECT 1 FROM blobs WHERE digest = ?1)
+        OR EXISTS (SELECT 1 FROM links WHERE parent = ?1 AND NOT is_manifest
+            AND child NOT IN (SELECT digest FROM blobs WHERE digest = links.child))
+"""
+# What an index lists is added in Python, since an index may list another one.
+_SIZES = """
+    SELECT parent, SUM(COALESCE(blobs.size, 0)) FROM links LEFT JOIN blobs ON digest = child
+        WHERE NOT is_manifest GROUP BY parent
+"""
+
+
+class ImagePageCatalog:
+    """Reads images by pages."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read_page(
+        self, wanted: ImageFilter, after: tuple[str, str], most: int
+    ) -> list[tuple[NamedRow, StoredPart]]:
+        """Return the next `most` images in the order of their names.
+
+        They come after the repository and the reference `after` (empty: from the first one on).
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        return await self._database.survey(lambda rows: _read_page(rows, wanted, after, most))
+
+    async def list_ordered(self, wanted: ImageFilter) -> list[NamedRow]:
+        """Return all images that are wanted, to be sorted by something else than their names.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        return await self._database.survey(
+            lambda rows: _make_rows(rows.execute(_ALL, _bind(wanted, ("", ""), 0)))
+        )
+
+    async def measure(self, digests: Iterable[str]) -> dict[str, StoredPart]:
+        """Return how much is stored of each of these manifests and of what is below them.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        wanted = list(digests)
+        return await self._database.survey(
+            lambda rows: {digest: measure(rows, digest) for digest in wanted}
+        )
+
+    async def find(self, repository: str, reference: str) -> NamedRow | None:
+        """Return an image by its exact name; None if it is not known.
+
+        A digest means any manifest of the repository.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        return await self._database.survey(lambda rows: _find(rows, repository, reference))
+
+    async def list_stored(self, digests: Iterable[str]) -> dict[str, int]:
+        """Return those of these blobs that are stored, with their sizes in bytes.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        wanted = list(digests)
+        query = "SELECT size FROM blobs WHERE digest = ?"
+        return await self._database.survey(
+            lambda rows: {
+                digest: found[0] for digest in wanted for found in rows.execute(query, (digest,))
+            }
+        )
+
+    async def list_sizes(self) -> Mapping[str, int]:
+        """Return how many bytes are stored below each known manifest, by digest.
+
+        This reads all references: seconds for a million of them. A blob that several manifests of
+        an index have counts for each of them.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        return await self._database.survey(_list_sizes)
+
+    async def count_images(self) -> int:
+        """Return the number of tags.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        query = "SELECT COUNT(*) FROM tags"
+        return await self._database.survey(lambda rows: int(rows.execute(query).fetchone()[0]))
+
+
+def _bind(
+    wanted: ImageFilter, after: tuple[str, str], most: int, until: tuple[str, str] | None = None
+) -> dict[str, object]:
+    registry = wanted.registry
+    return {
+        "repository": after[0],
+        "reference": after[1],
+        "until_repository": until[0] if until else _LAST_NAME,
+        "until_reference": until[1] if until else _LAST_NAME,
+        "first": f"{registry}/" if registry else "",
+        "last": f"{registry}{_AFTER_SLASH}" if registry else _LAST_NAME,
+        "text": wanted.text.lower(),
+        "is_pinned": wanted.is_pinned,
+        "most": most,
+    }
+
+
+def _make_rows(found: Iterable[tuple[str, str, str, float, int, float, int]]) -> list[NamedRow]:
+    return [NamedRow(*row[:4], bool(row[4]), row[5], bool(row[6])) for row in found]
+
+
+def _read_page(
+    rows: sqlite3.Connection, wanted: ImageFilter, after: tuple[str, str], most: int
+) -> list[tuple[NamedRow, StoredPart]]:
+    tagged = _make_rows(rows.execute(_TAGGED_PAGE, _bind(wanted, after, most)))
+    # Hardly any image has no tag: without an end, all other manifests would be looked at.
+    until = (tagged[-1].repository, tagged[-1].reference) if len(tagged) == most else None
+    untagged = _make_rows(rows.execute(_UNTAGGED_PAGE, _bind(wanted, after, most, until)))
+    page = sorted([*tagged, *untagged], key=lambda row: (row.repository, row.reference))[:most]
+    return [(row, measure(rows, row.digest)) for row in page]
+
+
+def measure(rows: sqlite3.Connection, digest: str) -> StoredPart:
+    """Return how much is stored of a manifest, and of what is below it."""
+    size = int(rows.execute(_BELOW, (digest,)).fetchone()[0])
+    children = [row[0] for row in rows.execute(_CHILDREN, (digest,))] or [digest]
+    whole = sum(not rows.execute(_MISSING, (child,)).fetchone()[0] for child in children)
+    return StoredPart(size, len(children), whole)
+
+
+def _find(rows: sqlite3.Connection, repository: str, reference: str) -> NamedRow | None:
+    by_tag = """
+        SELECT repository, tag AS reference, digest, checked AS seen, rolled_back FROM tags
+            WHERE repository = :repository AND tag = :reference
+    """
+    by_digest = """
+        SELECT repository, digest AS reference, digest, seen, 0 AS rolled_back FROM holdings
+            WHERE repository = :repository AND digest = :reference
+    """
+    names = by_digest if ":" in reference else by_tag
+    values = {"repository": repository, "reference": reference, "is_pinned": False}
+    found = _make_rows(rows.execute(_write_query(names, ""), values))
+    return found[0] if found else None
+
+
+def _list_sizes(rows: sqlite3.Connection) -> dict[str, int]:
+    sizes: dict[str, int] = dict(rows.execute(_SIZES))
+    for digest, size in rows.execute(
+        "SELECT digest, blobs.size FROM manifests JOIN blobs USING (digest)"
+    ):
+        sizes[digest] = sizes.get(digest, 0) + size
+    indexes: dict[str, list[str]] = {}
+    for parent, child in rows.execute("SELECT parent, child FROM links WHERE is_manifest"):
+        indexes.setdefault(parent, []).append(child)
+
+    def add_up(digest: str, above: frozenset[str]) -> int:
+        below = [child for child in indexes.get(digest, ()) if child not in above]
+        return sizes.get(digest, 0) + sum(add_up(child, above | {digest}) for child in below)
+
+    return sizes | {digest: add_up(digest, frozenset()) for digest in indexes}

@@ -1,0 +1,135 @@
+"""The pages: which template and which facts belong to a path."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from registry.access.shown_addresses import show_whole
+from registry.console.actions import read_action, read_image
+from registry.errors import ImageUnknown
+from registry.oci.names import format_image
+from registry.reports.console.facts import ConsoleFacts
+from registry.reports.console.image_detail import ImageDetail
+from registry.reports.console.image_reader import ImageReader
+from registry.reports.console.images import ImageQuery
+from registry.reports.console.setup import find_address
+from registry.reports.console.setup_texts import list_snippets
+
+LONGEST = 300  # characters of a text that is searched for
+NAVIGATION = ("/", "/images", "/upstreams", "/clients", "/setup", "/events")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: its template, its facts, which are also the JSON, and further values."""
+
+    template: str
+    report: object
+    path: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+
+
+class Pages:
+    """Makes the pages that only show something."""
+
+    def __init__(
+        self,
+        facts: ConsoleFacts,
+        reader: ImageReader,
+        listen: tuple[str, int],
+        registries: Sequence[str],
+        *,
+        has_tls: bool,
+    ) -> None:
+        """The mirror listens at `listen`, a host and a port, and mirrors these registries."""
+        self._registries = registries
+        self._facts = facts
+        self._reader = reader
+        self._listen = listen
+        self._has_tls = has_tls
+
+    def find(self, path: str) -> Callable[[web.Request], Awaitable[Page]] | None:
+        """Return what makes the page of a path; None if there is none."""
+        if path.startswith("/actions/"):
+            return self._confirm
+        pages = {
+            "/": self._show_overview,
+            "/images": self._list_images,
+            "/image": self._show_image,
+            "/upstreams": self._list_upstreams,
+            "/clients": self._list_clients,
+            "/setup": self._show_setup,
+            "/events": self._list_events,
+        }
+        return pages.get(path)
+
+    async def _show_overview(self, _: web.Request) -> Page:
+        return Page("overview", await self._facts.read_overview(), "/")
+
+    async def _list_images(self, request: web.Request) -> Page:
+        asked = request.query
+        query = ImageQuery(
+            text=asked.get("q", "").strip()[:LONGEST],
+            registry=asked.get("upstream", "")[:LONGEST],
+            sort=asked.get("sort", "name"),
+            after=asked.get("after", ""),
+            is_pinned=asked.get("pinned", "") == "1",
+        )
+        freed = asked.get("freed", "")
+        values = {
+            "is_first": not query.after,
+            "done": asked.get("done", ""),
+            "freed": int(freed[:18]) if freed.isdecimal() else 0,
+        }
+        return Page("images", await self._facts.list_images(query), "/images", values)
+
+    async def _show_image(self, request: web.Request) -> Page:
+        detail = await self._describe(request.query.get("name", ""))
+        done = request.query.get("done", "")
+        return Page("image", detail, "/images", {"done": done})
+
+    async def _describe(self, name: str) -> ImageDetail:
+        return await self._reader.describe(*read_image(name))
+
+    async def _confirm(self, request: web.Request) -> Page:
+        """Return the page that says what an action will do.
+
+        Raises:
+            InvalidInput: there is no such action.
+            ImageUnknown: the image is not known here.
+        """
+        asked = request.query
+        verb = request.path.removeprefix("/actions/")
+        name, digest = asked.get("name", ""), asked.get("digest", "")
+        action = read_action(verb, name, digest, asked.get("platform", ""))
+        detail: ImageDetail | None = None
+        try:
+            detail = await self._reader.describe(action.repository, action.reference)
+        except ImageUnknown:
+            if verb != "fetch":
+                raise
+        values = {"action": action, "image": format_image(action.repository, action.reference)}
+        return Page("confirm", detail, "/images", values)
+
+    async def _list_upstreams(self, _: web.Request) -> Page:
+        return Page("upstreams", await self._facts.list_upstreams(), "/upstreams")
+
+    async def _list_clients(self, request: web.Request) -> Page:
+        text = request.query.get("q", "").strip()[:LONGEST]
+        after = request.query.get("after", "")
+        asked_by = show_whole(request.remote) or ""
+        report = await self._facts.list_clients(text, after, asked_by)
+        return Page("clients", report, "/clients", {"is_first": not after})
+
+    async def _show_setup(self, request: web.Request) -> Page:
+        asked = request.headers.get("Host", "")
+        address = find_address(self._listen, has_tls=self._has_tls, asked=asked)
+        return Page("setup", list_snippets(address, self._registries), "/setup")
+
+    async def _list_events(self, request: web.Request) -> Page:
+        level = request.query.get("level", "")
+        report = self._facts.list_events(level)
+        return Page("events", report, "/events", {"level": level})
