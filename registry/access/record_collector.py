@@ -32,11 +32,13 @@ class RecordCollector:
         files: RecordFiles,
         note_lost: Callable[[int], None],
         clock: Callable[[], float] = time.time,
+        note_use: Callable[[str], None] | None = None,
     ) -> None:
-        """`note_lost` is told how many answers are not recorded."""
+        """`note_lost` is told how many answers are not recorded, `note_use` who has pulled."""
         self._files = files
         self._note_lost = note_lost
         self._clock = clock
+        self._note_use = note_use
         self._totals: dict[_Key, list[int]] = {}  # how many answers, how many bytes
         self._failed_names: Counter[int] = Counter()  # by the second
         self._lost = 0  # since the last write that succeeded
@@ -93,6 +95,8 @@ class RecordCollector:
         records = [AccessRecord(*key, *self._totals[key]) for key in over]
         for key in over:
             self._totals.pop(key).clear()
+            if key[2].user and self._note_use is not None:
+                self._note_use(key[2].user)
         for second in [each for each in self._failed_names if is_end or each != now]:
             del self._failed_names[second]
         if not records:

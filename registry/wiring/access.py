@@ -1,6 +1,6 @@
 """Builds what knows who asks, and decides who is let through."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,7 @@ from registry.access.accounts_file import LiveAccounts
 from registry.access.certificate_expiry import ExpiryWatch
 from registry.access.challenges import Challenges
 from registry.access.control import AccessControl
+from registry.access.last_uses import UseFiles, UseRecorder
 from registry.access.login_limit import (
     TOKEN_BURST,
     TOKEN_FLOOD,
@@ -110,15 +111,33 @@ def build_record_files(settings: Settings, folder: DataFolder) -> RecordFiles:
 
 
 @asynccontextmanager
+async def open_uses(settings: Settings, folder: DataFolder) -> AsyncIterator[UseRecorder | None]:
+    """Collect when accounts are used, and write that until the end; None: there are none."""
+    if settings.access.mode == "open":
+        yield None
+        return
+    recorder = UseRecorder(UseFiles(folder.last_uses))
+    async with Tasks() as tasks:
+        tasks.keep(recorder.keep_writing())
+        yield recorder
+
+
+@asynccontextmanager
 async def open_records(
-    settings: Settings, folder: DataFolder, metrics: Metrics
+    settings: Settings,
+    folder: DataFolder,
+    metrics: Metrics,
+    note_use: Callable[[str], None] | None = None,
 ) -> AsyncIterator[RecordCollector | None]:
-    """Collect the access records of a worker, and write them until the end; None: not wanted."""
+    """Collect the access records of a worker, and write them until the end; None: not wanted.
+
+    `note_use` is told the names of those who have pulled.
+    """
     if not settings.access.records:
         yield None
         return
     with closing(build_record_files(settings, folder)) as files:
-        collector = RecordCollector(files, metrics.lost_records.inc)
+        collector = RecordCollector(files, metrics.lost_records.inc, note_use=note_use)
         async with Tasks() as tasks:
             tasks.keep(collector.keep_writing())
             yield collector
@@ -135,4 +154,5 @@ def open_accounts(settings: Settings, locks: ExclusiveLocks) -> "AccountChanges"
     """Return what changes the accounts of a data folder; `locks` are those of the folder."""
     from registry.access.account_changes import AccountChanges  # noqa: PLC0415 - for commands
 
-    return AccountChanges(DataFolder(settings.storage.path.absolute()).accounts, locks)
+    folder = DataFolder(settings.storage.path.absolute())
+    return AccountChanges(folder.accounts, locks, UseFiles(folder.last_uses))
