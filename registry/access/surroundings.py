@@ -9,8 +9,9 @@ class Surroundings:
     """What says who asks, and is not in the bytes of a request.
 
     `address` is that of the client; `certificate` is the common name of its certificate, if it was
-    verified, and `ends` when that one ends, in epoch seconds: a connection may last longer. With `is_hidden`, the address is that of a proxy which has not said whose request it
-    passes on: limits and the log use it, and it is in no group.
+    verified, and `ends` when that one ends, in epoch seconds: a connection may last longer. With
+    `is_hidden`, the address is that of a proxy which has not said whose request it passes on:
+    limits and the log use it, and it is in no group.
     """
 
     address: str | None = None

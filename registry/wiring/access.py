@@ -23,7 +23,7 @@ from registry.access.login_limit import (
 from registry.access.networks import Networks
 from registry.access.proxies import TrustedProxies
 from registry.access.record_collector import RecordCollector
-from registry.access.record_files import RecordFiles
+from registry.access.record_files import FAILURES, RecordFiles
 from registry.access.rules import Rule, Rules
 from registry.access.shown_addresses import ShowAddress, choose_form
 from registry.access.signed_tokens import TokenSigner, open_key
@@ -37,6 +37,9 @@ from registry.tasks import Tasks
 if TYPE_CHECKING:
     from registry.access.account_changes import AccountChanges
     from registry.access.record_reader import RecordReader
+
+
+FAILURES_SHARE = 4  # failures of nobody get one of so many equal parts of the space for records
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +107,15 @@ def build_expiry_watch(servers: Mapping[str, Path], authorities: Mapping[str, Pa
     return ExpiryWatch(servers, authorities)
 
 
-def build_record_files(settings: Settings, folder: DataFolder) -> RecordFiles:
-    """Return the files of access records, for one process."""
-    access = settings.access
-    return RecordFiles(folder.access_records, access.records_for, access.records_limit)
+def build_record_files(settings: Settings, folder: DataFolder) -> tuple[RecordFiles, RecordFiles]:
+    """Return the files of access records for one process, and those for failures of nobody.
+
+    The latter have a part of the space for themselves: anybody can make them grow.
+    """
+    build = partial(RecordFiles, folder.access_records, settings.access.records_for)
+    limit = settings.access.records_limit
+    of_nobody = limit // FAILURES_SHARE
+    return build(limit - of_nobody), build(of_nobody, kind=FAILURES)
 
 
 @asynccontextmanager
@@ -136,8 +144,11 @@ async def open_records(
     if not settings.access.records:
         yield None
         return
-    with closing(build_record_files(settings, folder)) as files:
-        collector = RecordCollector(files, metrics.lost_records.inc, note_use=note_use)
+    files, failures = build_record_files(settings, folder)
+    with closing(files), closing(failures):
+        collector = RecordCollector(
+            files, metrics.lost_records.inc, failures=failures, note_use=note_use
+        )
         async with Tasks() as tasks:
             tasks.keep(collector.keep_writing())
             yield collector
