@@ -15,6 +15,7 @@ from registry.access.accounts import (
     make_token,
 )
 from registry.access.accounts_file import read_accounts
+from registry.access.last_uses import UseFiles
 from registry.access.passwords import hash_password
 from registry.oci.account_names import check_name
 from registry.store.file_locks import ExclusiveLocks
@@ -32,10 +33,15 @@ class AccountChanges:
     """
 
     def __init__(
-        self, path: Path, locks: ExclusiveLocks, clock: Callable[[], float] = time.time
+        self,
+        path: Path,
+        locks: ExclusiveLocks,
+        uses: UseFiles,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._path = path
         self._locks = locks
+        self._uses = uses
         self._clock = clock
 
     def read(self) -> Accounts:
@@ -45,6 +51,15 @@ class AccountChanges:
             StoreError: as for `read_accounts`.
         """
         return read_accounts(self._path)
+
+    def find_last_use(self, account: User | Token) -> float | None:
+        """Return when an account was used, in epoch seconds, up to an hour too early; None: never.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        with translate_errors(self._path):
+            return self._uses.read(account.name, account.made)
 
     async def add_user(self, name: str, password: str | None, groups: Iterable[str]) -> User:
         """Add a user; without a password, it is known by a client certificate only.
@@ -81,6 +96,7 @@ class AccountChanges:
         """
         user = self.read().get_user(name)
         await self._change(lambda accounts: accounts.remove_user(name))
+        await self._forget(name)
         return user
 
     async def add_token(
@@ -106,6 +122,7 @@ class AccountChanges:
         """
         token = self.read().get_token(name)
         await self._change(lambda accounts: accounts.remove_token(name))
+        await self._forget(name)
         return token
 
     async def _change(self, change: Callable[[Accounts], Accounts]) -> Accounts:
@@ -114,6 +131,10 @@ class AccountChanges:
             content = json.dumps(format_accounts(changed), indent=1).encode() + b"\n"
             await in_thread(self._write, content)
         return changed
+
+    async def _forget(self, name: str) -> None:
+        with translate_errors(self._path):
+            await in_thread(self._uses.forget, name)
 
     def _write(self, content: bytes) -> None:
         with translate_errors(self._path):

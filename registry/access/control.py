@@ -121,8 +121,11 @@ class AccessControl:
                 return self._check_bearer(bearer.text)
         if path_token:
             return self._check_token(path_token)
-        user = self.accounts.current.users.get(surroundings.certificate)
-        return ANONYMOUS if user is None else Principal(user.name, user.groups, Proof.CERTIFICATE)
+        name = surroundings.find_certificate(self._clock())
+        user = self.accounts.current.users.get(name)
+        if user is None:
+            return ANONYMOUS
+        return Principal(user.name, user.groups, Proof.CERTIFICATE, surroundings.ends)
 
     async def _check_login(self, login: Login, address: str) -> Principal:
         """Check a name with its password; or a token, with any name."""
@@ -193,8 +196,9 @@ class AccessControl:
         """Whether two surroundings give the same certificate and the same groups."""
         if one == other:  # the usual case
             return True
-        find = self._networks.find_groups
-        return one.certificate == other.certificate and find(one.place) == find(other.place)
+        find, now = self._networks.find_groups, self._clock()
+        is_same = one.find_certificate(now) == other.find_certificate(now)
+        return is_same and find(one.place) == find(other.place)
 
 
 def _describe_token(token: Token) -> Principal:

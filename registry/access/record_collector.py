@@ -11,14 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from registry.access.record_files import Appended, RecordFiles
-from registry.access.records import AccessRecord, AnswerFacts, format_record
+from registry.access.records import FIRST_ERROR, AccessRecord, AnswerFacts, format_record
 from registry.logs import get_logger
 from registry.tasks import in_thread
 
 PERIOD = 1.0  # seconds between two writes
-MOST_LINES = 20_000  # that wait to be written, if the disk does not keep up; about 20 MiB
+# Lines that wait to be written, if the disk does not keep up; about 20 MiB. Those of nobody
+# (`AnswerFacts.is_of_nobody`) are at most half of them.
+MOST_LINES = 20_000
 MOST_FAILED_NAMES = 1000  # of one second; a client may ask for a new name each time
-_FAILED = 400  # statuses from here on are failures
 _TOO_SLOW = "the disk does not keep up"
 
 _Key = tuple[int, str, AnswerFacts]  # the second, the client, the facts
@@ -32,13 +33,23 @@ class RecordCollector:
         files: RecordFiles,
         note_lost: Callable[[int], None],
         clock: Callable[[], float] = time.time,
+        *,
+        failures: RecordFiles,
+        note_use: Callable[[str], None] | None = None,
     ) -> None:
-        """`note_lost` is told how many answers are not recorded."""
+        """`failures` gets what somebody who has proved nothing did not get, `files` all others.
+
+        So clients that are refused push no records of pulls out. `note_lost` is told how many
+        answers are not recorded, and `note_use` who has asked.
+        """
         self._files = files
+        self._failures = failures
         self._note_lost = note_lost
         self._clock = clock
+        self._note_use = note_use
         self._totals: dict[_Key, list[int]] = {}  # how many answers, how many bytes
-        self._failed_names: Counter[int] = Counter()  # by the second
+        # By the second, and whether they are of nobody.
+        self._failed_names: Counter[tuple[int, bool]] = Counter()
         self._lost = 0  # since the last write that succeeded
         self._log = get_logger("registry.access")
 
@@ -55,7 +66,8 @@ class RecordCollector:
         key = self._limit_names((self.find_second(), client or "", facts))
         total = self._totals.get(key)
         if total is None:
-            if len(self._totals) >= MOST_LINES:
+            most = MOST_LINES // 2 if facts.is_of_nobody else MOST_LINES
+            if len(self._totals) >= most:
                 self._lose(count, _TOO_SLOW)
                 return []
             total = self._totals[key] = [0, 0]
@@ -70,10 +82,11 @@ class RecordCollector:
     def _limit_names(self, key: _Key) -> _Key:
         """Return the key without names, if too many names have failed in its second."""
         second, client, facts = key
-        if facts.status < _FAILED or key in self._totals:
+        if facts.status < FIRST_ERROR or key in self._totals:
             return key
-        self._failed_names[second] += 1
-        if self._failed_names[second] <= MOST_FAILED_NAMES:
+        names = second, facts.is_of_nobody
+        self._failed_names[names] += 1
+        if self._failed_names[names] <= MOST_FAILED_NAMES:
             return key
         return second, client, replace(facts, repository="", reference="")
 
@@ -93,20 +106,29 @@ class RecordCollector:
         records = [AccessRecord(*key, *self._totals[key]) for key in over]
         for key in over:
             self._totals.pop(key).clear()
-        for second in [each for each in self._failed_names if is_end or each != now]:
-            del self._failed_names[second]
+            if key[2].user and self._note_use is not None:
+                self._note_use(key[2].user)
+        for names in [each for each in self._failed_names if is_end or each[0] != now]:
+            del self._failed_names[names]
         if not records:
             return
         # In one call, which is not cut in two if this process is to end meanwhile.
-        done = await in_thread(self._append, records)
-        if done.why:
-            self._lose(sum(each.count for each in records[done.lines :]), done.why)
-        elif self._lost:
+        refused = await in_thread(self._append, records)
+        for why, count in refused:
+            self._lose(count, why)
+        if self._lost and not refused:
             self._log.warning("access records are written again", lost=self._lost)
             self._lost = 0
 
-    def _append(self, records: Sequence[AccessRecord]) -> Appended:
-        return self._files.append([format_record(each) for each in records])
+    def _append(self, records: Sequence[AccessRecord]) -> list[tuple[str, int]]:
+        """Append records to their files; return why some could not be, and how many answers."""
+        refused = []
+        for files, is_of_nobody in ((self._files, False), (self._failures, True)):
+            part = [each for each in records if each.facts.is_of_nobody is is_of_nobody]
+            done = files.append([format_record(each) for each in part]) if part else Appended(0)
+            if done.why:
+                refused.append((done.why, sum(each.count for each in part[done.lines :])))
+        return refused
 
     def _lose(self, count: int, why: str) -> None:
         if not self._lost:

@@ -22,13 +22,17 @@ from registry.logs import get_logger
 from registry.store.files import leads_to, take_lock
 from registry.tasks import in_thread
 
-CURRENT = "access.jsonl"
+ACCESS = "access"  # the first word of the names of files
+FAILURES = "failures"  # the same, of what somebody who has proved nothing did not get
+CURRENT = f"{ACCESS}.jsonl"
 LOCK = ".lock"  # whoever renames or deletes files has locked this one, which stays empty
 HOUR = 3600.0
 MAX_SIZE = 64 * 1024 * 1024  # bytes of a file, about
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _HEAD = 64  # bytes in which the day of a file is
-_CLOSED = re.compile(r"access-(?P<time>[0-9]{8}T[0-9]{6}Z)(?:-(?P<number>[0-9]{1,9}))?\.jsonl")
+_CLOSED = re.compile(
+    r"(?P<kind>[a-z]+)-(?P<time>[0-9]{8}T[0-9]{6}Z)(?:-(?P<number>[0-9]{1,9}))?\.jsonl"
+)
 _FORM = "%Y%m%dT%H%M%SZ"
 
 
@@ -53,7 +57,7 @@ class Appended:
 
 
 class RecordFiles:
-    """The files of one data folder. No method may be called by two threads at once."""
+    """The files of one kind in one data folder. No method may be called by two threads at once."""
 
     def __init__(
         self,
@@ -61,12 +65,17 @@ class RecordFiles:
         keep_for: float,
         limit: int,
         *,
+        kind: str = ACCESS,
         clock: Callable[[], float] = time.time,
         max_size: int = MAX_SIZE,
     ) -> None:
-        """Closed files are kept for `keep_for` seconds, and have `limit` bytes together."""
+        """The names of the files begin with `kind`.
+
+        Closed files are kept for `keep_for` seconds, and have `limit` bytes together.
+        """
         self._folder = folder
-        self._path = folder / CURRENT
+        self._kind = kind
+        self._path = folder / f"{kind}.jsonl"
         self._keep_for = keep_for
         self._limit = limit
         self._clock = clock
@@ -162,16 +171,16 @@ class RecordFiles:
 
     def _find_free_name(self) -> Path:
         moment = datetime.fromtimestamp(self._clock(), UTC).strftime(_FORM)
-        path, number = self._folder / f"access-{moment}.jsonl", 0
+        path, number = self._folder / f"{self._kind}-{moment}.jsonl", 0
         while path.exists():
             number += 1
-            path = self._folder / f"access-{moment}-{number}.jsonl"
+            path = self._folder / f"{self._kind}-{moment}-{number}.jsonl"
         return path
 
     def _delete_old(self) -> None:
         now = self._clock()
         kept = []
-        for each in list_closed(self._folder):
+        for each in list_closed(self._folder, self._kind):
             if each.ended < now - self._keep_for:
                 each.path.unlink(missing_ok=True)
             else:
@@ -202,19 +211,20 @@ def _locked(descriptor: int) -> Iterator[int]:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
-async def keep_tidy(files: RecordFiles, pause: float = HOUR) -> None:
+async def keep_tidy(*files: RecordFiles, pause: float = HOUR) -> None:
     """Delete old records every `pause` seconds, until cancelled, also while nothing is recorded."""
     log = get_logger("registry.access")
     while True:
         try:
-            await in_thread(files.tidy)
+            for each in files:
+                await in_thread(each.tidy)
         except OSError as error:  # a disk may refuse for a while
             log.error("old access records not deleted", why=str(error))  # noqa: TRY400
         await asyncio.sleep(pause)
 
 
-def list_closed(folder: Path) -> list[ClosedFile]:
-    """Return the closed files in a folder, the oldest first.
+def list_closed(folder: Path, kind: str = ACCESS) -> list[ClosedFile]:
+    """Return the closed files of one kind in a folder, the oldest first.
 
     Raises:
         OSError: the folder cannot be read; one that does not exist has no files.
@@ -224,7 +234,9 @@ def list_closed(folder: Path) -> list[ClosedFile]:
     except FileNotFoundError:
         return []
     found = ((path, _CLOSED.fullmatch(path.name)) for path in paths)
-    return sorted(_describe(path, parts) for path, parts in found if parts is not None)
+    return sorted(
+        _describe(path, parts) for path, parts in found if parts and parts["kind"] == kind
+    )
 
 
 def _describe(path: Path, parts: re.Match[str]) -> ClosedFile:

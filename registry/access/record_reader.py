@@ -1,11 +1,12 @@
 """Reads access records, the newest first, without more than a block of a file in memory."""
 
+import heapq
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from registry.access.record_files import CURRENT, list_closed
+from registry.access.record_files import ACCESS, FAILURES, list_closed
 from registry.access.records import LONGEST_LINE, AccessRecord, parse_record
 
 BLOCK = 64 * 1024  # bytes that are read at once
@@ -23,15 +24,19 @@ class RecordReader:
         self.damaged = 0
 
     def read(self, since: float) -> Iterator[AccessRecord]:
-        """Yield the records since a time in epoch seconds, the newest first.
+        """Return the records since a time in epoch seconds, the newest first.
 
         A server may append, rename and delete files meanwhile.
 
         Raises:
             OSError: the folder or a file cannot be read.
         """
+        kinds = [self._read_kind(kind, since) for kind in (ACCESS, FAILURES)]
+        return heapq.merge(*kinds, key=lambda record: -record.second)
+
+    def _read_kind(self, kind: str, since: float) -> Iterator[AccessRecord]:
         seen: set[tuple[int, int]] = set()
-        for path in self._list_files(since):
+        for path in self._list_files(kind, since):
             try:
                 file = path.open("rb")
             except FileNotFoundError:  # nothing was recorded yet, or it was too old just now
@@ -42,11 +47,11 @@ class RecordReader:
                     seen.add((known.st_dev, known.st_ino))
                     yield from self._read_file(file, since)
 
-    def _list_files(self, since: float) -> Iterator[Path]:
-        yield self._folder / CURRENT
+    def _list_files(self, kind: str, since: float) -> Iterator[Path]:
+        yield self._folder / f"{kind}.jsonl"
         # Only now: if the current file is renamed while it is read, it is in the list too. If the
         # list were read first, it would be in none of both.
-        for closed in reversed(list_closed(self._folder)):
+        for closed in reversed(list_closed(self._folder, kind)):
             if closed.ended >= since:
                 yield closed.path
 

@@ -16,7 +16,7 @@ BREAK = 600.0  # seconds; a layer over a slow link is recorded when all of it wa
 LONGEST = 6 * 3600.0  # seconds; a client that asks for an image each minute has many pulls
 MOST_NAMES = 20  # tags, digests and rules of one pull; a client may ask for thousands of tags
 SERVED, REFUSED, FAILED = "served", "refused", "failed"
-_FIRST_ERROR, _LOGIN_NEEDED, _CLIENT_LEFT = 400, 401, 499
+_LOGIN_NEEDED = 401  # a status
 _MANIFESTS, _BLOBS = "manifests", "blobs"
 
 _Key = tuple[str, str, str, str, str]
@@ -84,8 +84,7 @@ def find_outcome(record: AccessRecord) -> str:
     """Return whether what was asked for was served or refused, or has failed."""
     if record.facts.is_refused:
         return REFUSED
-    status = record.facts.status
-    return FAILED if status >= _FIRST_ERROR and status != _CLIENT_LEFT else SERVED
+    return FAILED if record.facts.has_failed else SERVED
 
 
 def _is_of_pull(record: AccessRecord) -> bool:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 WRONG = "wrong"  # the proof of somebody whose password or token is wrong
+FIRST_ERROR, CLIENT_LEFT = 400, 499  # statuses
 LONGEST_LINE = 16 * 1024  # bytes; what is recorded has less than a tenth
 _TIME = "%Y-%m-%dT%H:%M:%SZ"  # RFC 3339, in UTC
 _BEGIN = b'{"time":"'  # of every line
@@ -58,6 +59,16 @@ class AnswerFacts:
     is_refused: bool = False
     rule: str = ""
     origin: str = ""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it was not served, for another reason than that the client has left."""
+        return self.status >= FIRST_ERROR and self.status != CLIENT_LEFT
+
+    @property
+    def is_of_nobody(self) -> bool:
+        """Whether somebody who has proved nothing got nothing: anybody can make many of these."""
+        return not self.user and (self.is_refused or self.has_failed)
 
 
 @dataclass(frozen=True, slots=True)

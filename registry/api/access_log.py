@@ -20,6 +20,8 @@ from registry.metrics.process_metrics import Metrics, find_inc, find_observe
 CLIENT_CLOSED_REQUEST = 499  # what nginx logs for a client that did not wait for its answer
 SERVER_ERROR = 500  # status of aiohttp's answer when our code raises; aiohttp logs the error
 
+NoteUse = Callable[[str], None]
+
 _MAX_PATH = 600  # characters; those of the longest name and digest are 405
 _MAX_FAILURE = 1000  # characters; an error may name the answers of several endpoints
 _MAX_METHOD = 20  # characters; a client may invent methods
@@ -65,9 +67,14 @@ class AccessLog:
         metrics: Metrics,
         show_address: ShowAddress = show_whole,
         records: RecordCollector | None = None,
+        note_use: NoteUse | None = None,
     ) -> None:
-        """Without `records`, nothing is recorded."""
+        """Without `records`, nothing is recorded.
+
+        `note_use` is told the name of who has asked; of what is recorded, the records tell it.
+        """
         self.show_address = show_address
+        self._note_use = note_use
         self._records = records
         # The labels have few values, whatever clients send, so these caches stay small.
         self._count = cache(lambda *labels: find_inc(metrics.requests.labels(*labels)))
@@ -127,9 +134,9 @@ class AccessLog:
         return self._time_first(entry.kind, entry.origin)
 
     def _prepare_record(self, entry: AccessEntry) -> Callable[[str | None, int, int], None] | None:
-        """Return what records answers like `entry`; None for those that are about no repository."""
+        """Return what records answers like `entry`; None for those that are not recorded."""
         if self._records is None or not (entry.repository or entry.is_refused):
-            return None
+            return self._prepare_use(entry.user)
         facts = AnswerFacts(
             entry.user,
             entry.proof,
@@ -143,6 +150,11 @@ class AccessLog:
             entry.origin,
         )
         return self._records.prepare(facts).add
+
+    def _prepare_use(self, user: str) -> Callable[[str | None, int, int], None] | None:
+        """Return what only notes that a user has asked; such as a login, which pulls nothing."""
+        note = self._note_use
+        return None if note is None or not user else lambda *_: note(user)
 
 
 @dataclass(frozen=True, slots=True)

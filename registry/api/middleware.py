@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
 
@@ -21,7 +21,7 @@ from registry.api.paths import split_target
 from registry.api.repeated_answers import SentAnswer
 from registry.api.replaying_protocol import ReplayingProtocol
 from registry.api.sendfile import MayGoOn, SentBytes
-from registry.api.surroundings import find_certificate
+from registry.api.surroundings import find_surroundings
 from registry.errors import EntrepotError, NotMirrored
 from registry.mirror.kept_blobs import KeptBlob
 
@@ -80,8 +80,8 @@ class Notes:
 
     def find_surroundings(self, request: web.BaseRequest) -> Surroundings:
         """Return what says who has sent this request, besides its bytes."""
-        certificate = find_certificate(request.transport)
-        return Surroundings(self.client, certificate, is_hidden=self.is_hidden)
+        connection = find_surroundings(request.transport)
+        return replace(connection, address=self.client, is_hidden=self.is_hidden)
 
     def begin(self, response: web.StreamResponse) -> SentBytes:
         """Note an answer that the handler is about to send; return the counter for its body."""

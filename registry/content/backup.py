@@ -21,7 +21,7 @@ from registry.oci.digest import Digest
 from registry.oci.names import Tag
 from registry.store.contract import BlobReader, ManagedStore
 from registry.store.data_folder import DataFolder
-from registry.store.files import sync_folder
+from registry.store.files import sync_folder, translate_errors, write_durably
 from registry.store.ingests import Ingests
 from registry.store.tag_history import TagHistory
 from registry.store.tags import TagFiles
@@ -90,6 +90,7 @@ class Backup:
         await self._copy_names(target, result)
         await in_thread(copy_list_file, self._source.folder.pins, target.folder.pins)
         await in_thread(copy_list_file, self._source.folder.imports, target.folder.imports)
+        await in_thread(_copy_accounts, self._source.folder.accounts, target.folder.accounts)
         # The catalog is copied last: until here the folder is the earlier backup.
         await in_thread(_replace, target.folder.catalog, snapshot)
         await self._prune(target)
@@ -170,6 +171,21 @@ class Backup:
                 return None
         # The bytes that an earlier backup had left may be the wrong ones. They are deleted by now.
         return await self._try_to_copy(digest, size, target)
+
+
+def _copy_accounts(source: Path, target: Path) -> None:
+    """Copy users and tokens, or delete what an earlier backup has of them, if there are none now.
+
+    Raises:
+        StoreError: the disk refused.
+    """
+    with translate_errors(target):
+        try:
+            content = source.read_bytes()
+        except FileNotFoundError:
+            target.unlink(missing_ok=True)
+        else:
+            write_durably(target, content, is_secret=True)
 
 
 def _delete_catalog(catalog: Path) -> None:

@@ -34,6 +34,7 @@ from registry.wiring.access import (
     build_proxies,
     build_show_address,
     open_records,
+    open_uses,
 )
 from registry.wiring.services import Service
 
@@ -112,8 +113,13 @@ async def _stop_accepting(accepting: asyncio.Task[None], listener: Listener) -> 
 async def _open_log(stack: AsyncExitStack, shared: SharedResources, metrics: Metrics) -> AccessLog:
     """Open the access log and the records, which `stack` closes after the server."""
     settings = shared.settings
-    records = await stack.enter_async_context(open_records(settings, shared.folder, metrics))
-    return AccessLog(metrics, build_show_address(settings), records)
+    # Opened before the records, so closed after them: the last ones say who has pulled too.
+    uses = await stack.enter_async_context(open_uses(settings, shared.folder))
+    note_use = None if uses is None else uses.note
+    records = await stack.enter_async_context(
+        open_records(settings, shared.folder, metrics, note_use)
+    )
+    return AccessLog(metrics, build_show_address(settings), records, note_use)
 
 
 def _admit(shared: SharedResources, metrics: Metrics) -> Admission | None:

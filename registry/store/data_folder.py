@@ -54,6 +54,11 @@ class DataFolder:
         return self.root / "accounts.json"
 
     @property
+    def last_uses(self) -> Path:
+        """The folder with a file for each account that was used: when that was the last time."""
+        return self.root / "last-uses"
+
+    @property
     def token_key(self) -> Path:
         """The key that signs tokens of `/token`."""
         return self.root / "token.key"

@@ -1,6 +1,6 @@
 """Builds what knows who asks, and decides who is let through."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,7 @@ from registry.access.accounts_file import LiveAccounts
 from registry.access.certificate_expiry import ExpiryWatch
 from registry.access.challenges import Challenges
 from registry.access.control import AccessControl
+from registry.access.last_uses import UseFiles, UseRecorder
 from registry.access.login_limit import (
     TOKEN_BURST,
     TOKEN_FLOOD,
@@ -22,7 +23,7 @@ from registry.access.login_limit import (
 from registry.access.networks import Networks
 from registry.access.proxies import TrustedProxies
 from registry.access.record_collector import RecordCollector
-from registry.access.record_files import RecordFiles
+from registry.access.record_files import FAILURES, RecordFiles
 from registry.access.rules import Rule, Rules
 from registry.access.shown_addresses import ShowAddress, choose_form
 from registry.access.signed_tokens import TokenSigner, open_key
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from registry.access.account_changes import AccountChanges
     from registry.access.operators import Operators
     from registry.access.record_reader import RecordReader
+
+
+FAILURES_SHARE = 4  # failures of nobody get one of so many equal parts of the space for records
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +121,48 @@ def build_expiry_watch(servers: Mapping[str, Path], authorities: Mapping[str, Pa
     return ExpiryWatch(servers, authorities)
 
 
-def build_record_files(settings: Settings, folder: DataFolder) -> RecordFiles:
-    """Return the files of access records, for one process."""
-    access = settings.access
-    return RecordFiles(folder.access_records, access.records_for, access.records_limit)
+def build_record_files(settings: Settings, folder: DataFolder) -> tuple[RecordFiles, RecordFiles]:
+    """Return the files of access records for one process, and those for failures of nobody.
+
+    The latter have a part of the space for themselves: anybody can make them grow.
+    """
+    build = partial(RecordFiles, folder.access_records, settings.access.records_for)
+    limit = settings.access.records_limit
+    of_nobody = limit // FAILURES_SHARE
+    return build(limit - of_nobody), build(of_nobody, kind=FAILURES)
+
+
+@asynccontextmanager
+async def open_uses(settings: Settings, folder: DataFolder) -> AsyncIterator[UseRecorder | None]:
+    """Collect when accounts are used, and write that until the end; None: there are none."""
+    if settings.access.mode == "open":
+        yield None
+        return
+    recorder = UseRecorder(UseFiles(folder.last_uses))
+    async with Tasks() as tasks:
+        tasks.keep(recorder.keep_writing())
+        yield recorder
 
 
 @asynccontextmanager
 async def open_records(
-    settings: Settings, folder: DataFolder, metrics: Metrics
+    settings: Settings,
+    folder: DataFolder,
+    metrics: Metrics,
+    note_use: Callable[[str], None] | None = None,
 ) -> AsyncIterator[RecordCollector | None]:
-    """Collect the access records of a worker, and write them until the end; None: not wanted."""
+    """Collect the access records of a worker, and write them until the end; None: not wanted.
+
+    `note_use` is told the names of those who have pulled.
+    """
     if not settings.access.records:
         yield None
         return
-    with closing(build_record_files(settings, folder)) as files:
-        collector = RecordCollector(files, metrics.lost_records.inc)
+    files, failures = build_record_files(settings, folder)
+    with closing(files), closing(failures):
+        collector = RecordCollector(
+            files, metrics.lost_records.inc, failures=failures, note_use=note_use
+        )
         async with Tasks() as tasks:
             tasks.keep(collector.keep_writing())
             yield collector
@@ -149,4 +179,5 @@ def open_accounts(settings: Settings, locks: ExclusiveLocks) -> "AccountChanges"
     """Return what changes the accounts of a data folder; `locks` are those of the folder."""
     from registry.access.account_changes import AccountChanges  # noqa: PLC0415 - for commands
 
-    return AccountChanges(DataFolder(settings.storage.path.absolute()).accounts, locks)
+    folder = DataFolder(settings.storage.path.absolute())
+    return AccountChanges(folder.accounts, locks, UseFiles(folder.last_uses))

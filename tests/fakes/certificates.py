@@ -5,10 +5,15 @@ import ssl
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from registry.server.tls import TLSFiles
 
@@ -52,6 +57,32 @@ class Authority:
         certificate = self.root.with_name(f"client-{name or 'nobody'}.pem")
         subject = f"/CN={name}" if name else "/O=nobody"
         self._sign(certificate, subject, "extendedKeyUsage=clientAuth")
+        return certificate
+
+    def sign_client_until(self, name: str, ends: int) -> Path:
+        """Make a certificate for a client that ends at this time, in epoch seconds."""
+        authority = x509.load_pem_x509_certificate(self.root.read_bytes())
+        signer = serialization.load_pem_private_key(
+            self.root.with_suffix(".key").read_bytes(), None
+        )
+        assert isinstance(signer, ec.EllipticCurvePrivateKey)
+        key = ec.generate_private_key(ec.SECP256R1())
+        end = datetime.fromtimestamp(ends, UTC)
+        signed = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(authority.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(end - timedelta(days=1))
+            .not_valid_after(end)
+            .sign(signer, hashes.SHA256())
+        )
+        certificate = self.root.with_name(f"client-{name}-until-{ends}.pem")
+        certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        form = serialization.PrivateFormat.PKCS8
+        encoded = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+        certificate.with_suffix(".key").write_bytes(encoded)
         return certificate
 
     def sign_server(self, certificate: Path) -> None:

@@ -35,6 +35,26 @@ def test_a_backup_is_only_for_its_user(
         assert [path for path in deeper if path.stat().st_mode & OTHERS] == []
 
 
+def test_a_backup_has_the_accounts(shared_hub: FakeUpstream, tmp_path: Path) -> None:
+    """Users and tokens are in the backup, for its user only; those that were removed are not."""
+    settings = {"access": {"mode": "users", "rules": [{"who": ["ci"], "allow": ["*"]}]}}
+    backup = tmp_path / "backup"
+    accounts = backup / "accounts.json"
+    with MirrorProcess(tmp_path, {"docker.io": shared_hub.url}, settings, workers=1) as mirror:
+        mirror.run("tokens", "add", "ci")
+        assert not mirror.run("cache", "backup", str(backup)).returncode
+        assert accounts.read_bytes() == (mirror.data / "accounts.json").read_bytes()
+        assert accounts.stat().st_mode & 0o777 == 0o600
+
+        mirror.run("tokens", "rm", "ci")
+        assert not mirror.run("cache", "backup", str(backup)).returncode
+        assert b"ci" not in accounts.read_bytes()
+
+        (mirror.data / "accounts.json").unlink()
+        assert not mirror.run("cache", "backup", str(backup)).returncode
+        assert not accounts.exists()
+
+
 def test_a_folder_that_others_may_enter_is_told(
     shared_mirror: MirrorProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -224,6 +224,22 @@ def test_a_removed_user_pulls_nothing_more(site: Site) -> None:
     connection.close()
 
 
+def test_a_certificate_ends_on_a_connection_that_stays(site: Site) -> None:
+    """It was valid at the handshake; after its end its requests are those of nobody."""
+    ends = int(time.time()) + 3
+    certificate = site.authority.sign_client_until("alice", ends)
+    context = site.authority.client_context(certificate)
+    connection = HTTPSConnection(site.mirror.host, timeout=PATIENCE, context=context)
+    assert [get_status(connection) for _ in range(3)] == [200] * 3
+
+    wait_until(lambda: get_status(connection) == 404, "the certificate ends")
+
+    assert ends <= time.time() < ends + SOON
+    assert get_status(connection, site.layer) == 404
+    assert site.ask("alice").status == 200
+    connection.close()
+
+
 def test_in_mode_open_nobody_is_asked(shared_hub: FakeUpstream, tmp_path: Path) -> None:
     """A certificate of any authority is ignored, and `config check` says so."""
     (tmp_path / "stranger").mkdir()

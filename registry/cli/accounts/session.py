@@ -1,5 +1,6 @@
 """What the commands of users and tokens share: opening the accounts, and showing the result."""
 
+import time
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,10 +12,12 @@ from registry.cli.messages import warn
 from registry.cli.printing import print_report
 from registry.cli.session import Session, create_missing, operate
 from registry.cli.tables import Table
+from registry.cli.terminal import format_age
 
 if TYPE_CHECKING:
     from registry.access.account_changes import AccountChanges
 
+_HOUR = 3600.0  # seconds
 _Report = TypeVar("_Report")
 Groups = Annotated[
     list[str] | None,
@@ -45,6 +48,14 @@ def with_accounts(
         return True
 
     operate(config, run, create_missing if adds else nullcontext)
+
+
+def format_last_use(moment: float | None) -> str:
+    """Return when an account was used, as a table shows it; it is known to the hour."""
+    if moment is None:
+        return "never"
+    age = time.time() - moment
+    return "within the hour" if 0 <= age < _HOUR else format_age(moment)
 
 
 def _advise(session: Session) -> None:

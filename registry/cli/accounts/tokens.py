@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli.accounts.session import Groups, with_accounts
+from registry.cli.accounts.session import Groups, format_last_use, with_accounts
 from registry.cli.messages import MISUSED, fail
 from registry.cli.printing import Verbatim
 from registry.cli.session import Config, Json
@@ -95,14 +95,15 @@ def _draw_removed(token: TokenReport) -> Iterator[str]:
 
 
 def list_tokens(config: Config = None, as_json: Json = False) -> None:
-    """List the tokens, with their groups and ends.
+    """List the tokens, with their groups, ends, and last uses.
 
     Example: entrepot tokens ls
     """
 
     async def read(accounts: "AccountChanges") -> list[TokenReport]:
         tokens = accounts.read().tokens.values()
-        return [_describe(each) for each in sorted(tokens, key=lambda token: token.name)]
+        by_name = sorted(tokens, key=lambda token: token.name)
+        return [_describe(each, accounts.find_last_use(each)) for each in by_name]
 
     with_accounts(config, read, _draw_tokens, as_json=as_json)
 
@@ -111,10 +112,11 @@ def _draw_tokens(tokens: Sequence[TokenReport]) -> Iterator[str | Table]:
     if not tokens:
         yield "no tokens; to add one: entrepot tokens add NAME"
         return
-    table = make_table("token", "groups", "added", "expires")
+    table = make_table("token", "groups", "added", "last used", "expires")
     for token in tokens:
         groups = " ".join(token.groups) or "-"
-        table.add_row(token.name, groups, format_age(token.made), _format_end(token))
+        used = format_last_use(token.last_used)
+        table.add_row(token.name, groups, format_age(token.made), used, _format_end(token))
     yield table
 
 
@@ -124,7 +126,7 @@ def _format_end(token: TokenReport) -> str:
     return "never" if math.isinf(token.expires) else format_moment(token.expires)
 
 
-def _describe(token: "Token") -> TokenReport:
+def _describe(token: "Token", last_used: float | None = None) -> TokenReport:
     is_over = time.time() >= token.expires
     groups = tuple(sorted(token.groups))
-    return TokenReport(token.name, groups, token.made, token.expires, is_over)
+    return TokenReport(token.name, groups, token.made, token.expires, is_over, last_used)

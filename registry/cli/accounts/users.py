@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli.accounts.session import Groups, with_accounts
+from registry.cli.accounts.session import Groups, format_last_use, with_accounts
 from registry.cli.messages import MISUSED, fail
 from registry.cli.session import Config, Json
 from registry.cli.tables import Table, make_table
@@ -114,13 +114,14 @@ def _draw_removed(user: UserReport) -> Iterator[str]:
 
 
 def list_users(config: Config = None, as_json: Json = False) -> None:
-    """List the users and their groups.
+    """List the users, with their groups and last uses.
 
     Example: entrepot users ls
     """
 
     async def read(accounts: "AccountChanges") -> list[UserReport]:
-        return [_describe(each) for _, each in sorted(accounts.read().users.items())]
+        users = sorted(accounts.read().users.items())
+        return [_describe(each, accounts.find_last_use(each)) for _, each in users]
 
     with_accounts(config, read, _draw_users, as_json=as_json)
 
@@ -129,12 +130,14 @@ def _draw_users(users: Sequence[UserReport]) -> Iterator[str | Table]:
     if not users:
         yield "no users; to add one: entrepot users add NAME"
         return
-    table = make_table("user", "groups", "logs in by", "added")
+    table = make_table("user", "groups", "logs in by", "added", "last used")
     for user in users:
         how = "password" if user.has_password else "certificate"
-        table.add_row(user.name, " ".join(user.groups) or "-", how, format_age(user.made))
+        made, used = format_age(user.made), format_last_use(user.last_used)
+        table.add_row(user.name, " ".join(user.groups) or "-", how, made, used)
     yield table
 
 
-def _describe(user: "User") -> UserReport:
-    return UserReport(user.name, tuple(sorted(user.groups)), bool(user.password), user.made)
+def _describe(user: "User", last_used: float | None = None) -> UserReport:
+    groups, has_password = tuple(sorted(user.groups)), bool(user.password)
+    return UserReport(user.name, groups, has_password, user.made, last_used)

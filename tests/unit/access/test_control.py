@@ -126,6 +126,20 @@ async def test_a_hidden_client_is_in_no_group(site: Site) -> None:
     assert not site.control.is_valid(stamp, hidden)
 
 
+async def test_a_certificate_ends_on_an_open_connection(site: Site) -> None:
+    """It was valid at the handshake, and later on it is nobody's: also for repeated answers."""
+    control, ends = site.control, site.clock.now + 60
+    here, renewed = (Surroundings("a", "alice", ends=each) for each in (ends, ends + 60))
+    stamp = control.stamp(await control.identify(None, "", here), here)
+    later = control.stamp(await control.identify(None, "", renewed), renewed)
+    site.clock.now = ends
+
+    assert await control.identify(None, "", here) == ANONYMOUS
+    assert not control.is_valid(stamp, here)
+    assert not control.is_valid(later, here)  # the same bytes, and the same name
+    assert control.is_valid(later, renewed)
+
+
 async def test_signed_tokens(site: Site) -> None:
     """They stand for the account, for the repositories for which they were made, for a while."""
     alice = await site.control.identify(LOGIN, "", HERE)

@@ -37,9 +37,11 @@ class Site:
 
     def __init__(self) -> None:
         self.now = 1000.25
-        self.files = Files()
+        self.files, self.failures = Files(), Files()
         self.lost = 0
-        self.collector = RecordCollector(self.files, self._lose, lambda: self.now)
+        self.collector = RecordCollector(
+            self.files, self._lose, lambda: self.now, failures=self.failures
+        )
 
     def _lose(self, count: int) -> None:
         self.lost += count
@@ -87,6 +89,44 @@ async def test_no_answer_is_added_to_a_line_that_was_written(site: Site) -> None
     counts.append([each.count for each in await site.write()])
 
     assert counts == [[4, 1], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        AnswerFacts(proof="none", repository="docker.io/team/app", status=404, is_refused=True),
+        AnswerFacts(proof="wrong", status=401, is_refused=True),
+        AnswerFacts(repository="docker.io/library/nothing", status=404),
+    ],
+)
+async def test_what_nobody_did_not_get_is_recorded_elsewhere(
+    site: Site, facts: AnswerFacts
+) -> None:
+    """Anybody can make any number of these; they take no place from what was pulled."""
+    served = replace(facts, status=200, is_refused=False)
+    left = replace(facts, status=499, is_refused=False)
+    named = replace(facts, user="alice")
+    for each in (facts, served, left, named):
+        site.add(each)
+    site.now += 1
+
+    assert [each.facts for each in await site.write()] == [served, left, named]
+    assert [each.facts for each in site.failures.records] == [facts]
+
+
+async def test_failures_of_nobody_leave_room_for_others(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the disk does not keep up, the records of pulls are not those that are lost."""
+    monkeypatch.setattr(record_collector, "MOST_LINES", 8)
+    for number in range(20):
+        site.add(AnswerFacts(reference=str(number), status=404, is_refused=True))
+    for number in range(4):
+        site.add(replace(FACTS, reference=str(number)))
+    site.now += 1
+
+    assert len(await site.write()) == 4
+    assert (len(site.failures.records), site.lost) == (4, 16)
 
 
 async def test_whatever_differs_is_another_record(site: Site) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from registry.access.record_files import CURRENT, LOCK, RecordFiles, list_closed
+from registry.access.record_files import CURRENT, FAILURES, LOCK, RecordFiles, list_closed
 from registry.access.record_reader import RecordReader
 from registry.access.records import AccessRecord, AnswerFacts, format_record, parse_record
 from registry.store.files import take_lock
@@ -252,6 +252,20 @@ def test_too_many_bytes_are_deleted_early(site: Site) -> None:
     assert [(each["event"], each["file"]) for each in lines] == [
         ("access records deleted early", name) for name in names[:2]
     ]
+
+
+def test_files_of_another_kind_are_not_deleted(site: Site) -> None:
+    """Each has a limit of its own: clients that are refused push out no record of a pull."""
+    failures = RecordFiles(site.folder, site.keep_for, 1, kind=FAILURES, clock=lambda: site.now)
+    for _ in range(3):
+        site.write(failures, "refused")
+        site.write(mark="pulled")
+        site.now += DAY
+    failures.tidy()
+    site.files.tidy()
+
+    assert list_closed(site.folder, FAILURES) == []
+    assert len(site.list_names()) == 3
 
 
 def test_other_files_are_left_alone(site: Site) -> None:

@@ -23,7 +23,7 @@ class Site:
     def __init__(self, folder: Path, addresses: str = "whole") -> None:
         self._path = folder / CURRENT
         files = RecordFiles(folder, 1e9, 1 << 30, clock=lambda: 1000.0)
-        self._collector = RecordCollector(files, lambda _: None, lambda: 1000.0)
+        self._collector = RecordCollector(files, lambda _: None, lambda: 1000.0, failures=files)
         self.log = AccessLog(Metrics(), choose_form(addresses), self._collector)
 
     def write(self, client: str | None = "10.2.0.7", **facts: Any) -> None:

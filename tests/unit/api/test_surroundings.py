@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from registry.access.surroundings import Surroundings
-from registry.api.surroundings import find_certificate, find_surroundings
+from registry.api.surroundings import find_surroundings
 
+END = "Nov 30 12:00:00 2026 GMT"
+NOON = 1_796_040_000.0  # the same, in epoch seconds
 ALICE = (("commonName", "alice"),)
 
 
@@ -30,7 +32,15 @@ def describe(certificate: Any, peer: Any = ("192.0.2.1", 1)) -> Surroundings:
 )
 def test_the_common_name(subject: Any, name: str) -> None:
     """There has to be exactly one, in one part of the subject or another."""
-    assert describe({"subject": subject}) == Surroundings("192.0.2.1", name)
+    described = describe({"subject": subject, "notAfter": END})
+
+    assert described == Surroundings("192.0.2.1", name, ends=NOON)
+
+
+@pytest.mark.parametrize("end", [{}, {"notAfter": "the end of the world"}])
+def test_a_certificate_without_a_known_end_has_ended(end: Any) -> None:
+    """Otherwise a form of the time that we do not know would make it last forever."""
+    assert describe({"subject": (ALICE,), **end}).find_certificate(now=1.0) == ""
 
 
 @pytest.mark.parametrize("certificate", [None, {}])
@@ -41,5 +51,7 @@ def test_without_a_verified_certificate(certificate: Any) -> None:
 
 def test_without_a_connection() -> None:
     """Nobody is identified; and a socket of the file system has no address."""
-    assert find_certificate(None) == ""
-    assert describe({"subject": (ALICE,)}, peer="a path") == Surroundings(None, "alice")
+    described = describe({"subject": (ALICE,), "notAfter": END}, peer="a path")
+
+    assert find_surroundings(None) == Surroundings()
+    assert described == Surroundings(None, "alice", ends=NOON)
