@@ -19,6 +19,7 @@ HARMLESS = {
     "Accounts.tokens": "each has the hash of a secret",
     "Candidate.url": "an endpoint, which an operator has written, without a login",
     "Descriptor.urls": "a part of a manifest, which is public",
+    "SetupReport.url": "the address of the mirror, without a login",
     "ShellPattern._tokens": "parts of a pattern",
     "UpstreamSettings.password": "prints asterisks by itself",
     "UpstreamSettings.password_file": "the name of a file",
