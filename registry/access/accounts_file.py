@@ -50,12 +50,12 @@ class LiveAccounts:
         self.refresh()
         return self._current
 
-    def refresh(self) -> int:
-        """Look at the file, if the last look was long ago; return the version.
+    def refresh(self, *, at_once: bool = False) -> int:
+        """Look at the file, if the last look was long ago, or `at_once`; return the version.
 
         It is called for each request, also for repeated answers, so that it has to cost nothing.
         """
-        if self._watch.has_changed():
+        if self._watch.has_changed(at_once=at_once):
             self._read_again()
         return self.version
 

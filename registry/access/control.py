@@ -102,9 +102,12 @@ class AccessControl:
             TokenMisplaced: a token is the name of a login, and not its password.
             TooManyLogins: too many passwords are to be checked.
         """
+        version = self.accounts.refresh()
         try:
             principal = await self._find(credentials, path_token, surroundings)
         except CredentialsWrong:
+            if self.accounts.refresh(at_once=True) != version:  # the account may be a new one
+                return await self.identify(credentials, path_token, surroundings)
             if self._guesses.take(surroundings.address or "") is None:
                 await asyncio.sleep(DELAY)  # so that who guesses asks less often
             raise

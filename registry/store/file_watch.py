@@ -26,14 +26,14 @@ class FileWatch:
         self._looked_at = clock()
         self._marks = self._find_marks()
 
-    def has_changed(self) -> bool:
+    def has_changed(self, *, at_once: bool = False) -> bool:
         """Whether a file was changed or replaced; each change is told once: see `look_again`.
 
         It looks at the files at most every `POLL` seconds; in between there is no change. It is
-        called for each request, so that it has to cost nothing.
+        called for each request, so that it has to cost nothing. With `at_once`, it always looks.
         """
         now = self._clock()
-        if now - self._looked_at < POLL:
+        if not at_once and now - self._looked_at < POLL:
             return False
         self._looked_at = now
         former, self._marks = self._marks, self._find_marks()

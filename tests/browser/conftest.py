@@ -13,9 +13,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 CHROMIUM = "/usr/bin/chromium"  # Debian's
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium without a window; in CI it has to be there."""
+    """Debian's Chromium without a window; in CI it has to be there.
+
+    It has a running event loop in this thread, so that it must end before tests of other modules.
+    """
     if shutil.which(CHROMIUM) is None:
         if os.environ.get("CI"):
             pytest.fail("chromium is not installed")

@@ -5,6 +5,7 @@ name in its arguments. So what is left of it (a container's shim, a mount) is fo
 that name.
 """
 
+import itertools
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from typing import Self
 START = 60.0  # seconds a daemon has to answer, on a busy machine
 STOP = 30.0  # seconds it has to end by itself
 LOCAL = "10.233"  # addresses of the loopback interface beside 127.0.0.0/8: see `local_address`
+_BRIDGES = itertools.count()  # that this process has made
 DEAD_END = "http://127.0.0.1:9"  # no process listens on the discard port
 
 
@@ -127,10 +129,11 @@ def temporary_folder() -> Iterator[Path]:
 def bridge() -> Iterator[str]:
     """Make a network bridge for one engine and yield its name; no other bridge is changed.
 
-    Its addresses depend on the process, so two runs at the same time do not conflict.
+    Its addresses depend on the process and on the bridges that it has made before, so two at the
+    same time do not conflict.
     """
-    number = os.getpid()
-    name = f"entb{number}"[:15]
+    count = next(_BRIDGES)
+    number, name = os.getpid() + 61 * count, f"entb{os.getpid()}.{count}"[:15]
     finish(["ip", "link", "add", name, "type", "bridge"])
     try:
         finish(["ip", "address", "add", f"10.232.{number % 250}.1/24", "dev", name])

@@ -17,6 +17,7 @@ from registry.server.shared import SharedResources
 from registry.server.worker import run_worker
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, open_folder
+from registry.wiring.data_folder import prepare_catalog
 from registry.wiring.services import build_mirror_service
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
@@ -103,6 +104,7 @@ def config(make_mirror: MirrorMaker) -> Path:
 def shared(tmp_path: Path) -> Iterator[SharedResources]:
     """What a child would be handed, its sockets listening."""
     folder = open_folder(tmp_path / "data")
+    prepare_catalog(folder)
     (folder.root / "metrics").mkdir()
     supervisor_pipe, own_end = os.pipe()
     settings = Settings(offline=True)

@@ -61,6 +61,17 @@ async def test_who_guesses_waits_for_the_answer(control: AccessControl) -> None:
     waiting.cancel()
 
 
+async def test_a_new_token_counts_at_once(control: AccessControl, tmp_path: Path) -> None:
+    """Although the file was looked at a moment ago: people try what they have just added."""
+    new, secret = make_token("new", [], 1.0)
+    with pytest.raises(CredentialsWrong):
+        await control.identify(Bearer(secret), "", Surroundings(OTHER))
+
+    write_accounts(tmp_path / "accounts.json", Accounts().add_token(TOKEN).add_token(new))
+
+    assert (await control.identify(Bearer(secret), "", Surroundings(OTHER))).name == "new"
+
+
 async def test_who_floods_the_tokens_waits(control: AccessControl) -> None:
     """An address that has asked for very many; others do not wait."""
     for _ in range(TRIES):
