@@ -92,7 +92,7 @@ def test_all_say_the_same_after_a_kill_and_a_restart(
     assert (stats["sent"], stats["saved"], stats["hits"]) == (3 * size, 2 * size, today["hits"])
     assert stopped["traffic"]["today"] == today
     assert (again["sent"], again["fetched"], again["saved"]) == (4 * size, size, 3 * size)
-    assert recorded in (3 * size, 4 * size)
+    assert 3 * size <= recorded <= 4 * size  # a part of the last pull may be recorded already
     assert metrics["entrepot_worker_restarts_total"] == 1
     assert (status["clients"], stopped["clients"]) == (1, 1)
     assert [stopped["problems"][0]["kind"], stopped["well"]] == ["not running", False]
