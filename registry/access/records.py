@@ -62,7 +62,7 @@ class AnswerFacts:
 
     @property
     def has_failed(self) -> bool:
-        """Whether it was not served, for another reason than that the client has left."""
+        """Whether the answer was an error; a client that has left is none."""
         return self.status >= FIRST_ERROR and self.status != CLIENT_LEFT
 
     @property

@@ -48,7 +48,7 @@ class AddRegistry:
 
     @property
     def entry(self) -> Document:
-        """The entry as a value."""
+        """The tables that podman reads for this registry, as values of TOML."""
         mirror: Document = {"location": self.mirror}
         if self.is_insecure:
             mirror["insecure"] = True

@@ -47,11 +47,7 @@ class Mirror:
     @property
     def is_local(self) -> bool:
         """Whether it is reached only from its own machine."""
-        name = urlsplit(self.url).hostname or ""
-        try:
-            return ipaddress.ip_address(name).is_loopback
-        except ValueError:
-            return name == "localhost"
+        return is_loopback(self.url)
 
 
 def parse_mirror(
@@ -113,3 +109,12 @@ def read_certificates(text: str) -> str:
         cure = "name the certificate of the authority, such as ca.crt of entrepot tls self-signed"
         raise MirrorAddressInvalid("--ca", "the file has no certificate in PEM", cure)
     return "".join(found)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether only programs on the same machine reach the host of a URL."""
+    name = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

@@ -29,7 +29,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All files that were written, in this order, and what restarts clients after an undoing.
+    """All files that `--write` has written, in this order, and how clients restart after `--undo`.
 
     `folders` were made for the files, and for the record itself.
     """

@@ -41,7 +41,7 @@ def wants_json(accept: str) -> bool:
 
 
 def wants_page(accept: str) -> bool:
-    """Whether a browser asks, by the value of `Accept`."""
+    """Whether the header `Accept` asks for HTML, as browsers do and other clients do not."""
     return HTML in _list_types(accept)
 
 

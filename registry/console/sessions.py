@@ -45,7 +45,7 @@ class Sessions:
         return session
 
     def end(self, value: str) -> None:
-        """Log a person out."""
+        """End the session with this value of the cookie: its person has logged out."""
         self._open.pop(value, None)
 
 

@@ -1,10 +1,11 @@
 """How each client is pointed at this mirror, in the address of this mirror. Pure."""
 
-import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from registry.clients.mirror import is_loopback
 
 _HOST = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?"
@@ -37,11 +38,7 @@ class MirrorAddress:
     @property
     def is_local(self) -> bool:
         """Whether only programs on the same machine reach it."""
-        name = urlsplit(self.url).hostname or ""
-        try:
-            return ipaddress.ip_address(name).is_loopback
-        except ValueError:
-            return name == "localhost"
+        return is_loopback(self.url)
 
 
 def find_address(listen: tuple[str, int], *, has_tls: bool, asked: str) -> MirrorAddress:
