@@ -17,16 +17,14 @@ from typing import Any, Self, cast
 
 import aiohttp
 import httpx
-from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from registry.upstream.addresses import AddressGuard
 from registry.upstream.aiohttp_failures import as_httpx
+from registry.upstream.aiohttp_protocol import BulkProtocol
 from registry.upstream.contract import Chunk
 from registry.upstream.direct_body import DIRECT, LEAST, DirectBody
-from registry.upstream.framing import Framing, FramingExcess
 from registry.upstream.httpx_transport import PEER, WAITED
-from registry.upstream.raw_connection import RawConnection, take_over
 
 READ_AHEAD = 1024 * 1024  # bytes that are received before they are read; at most twice as many
 # For warming: what a connection still receives when its download has to wait delays clients.
@@ -120,7 +118,7 @@ class BulkTransport(httpx.AsyncBaseTransport):
                 socket_factory=self._open_socket,
             )
         factory: Any = connector
-        factory._factory = partial(_Protocol, loop=asyncio.get_running_loop())
+        factory._factory = partial(BulkProtocol, loop=asyncio.get_running_loop())
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -159,49 +157,6 @@ class _Response(aiohttp.ClientResponse):
         started = await super().start(connection)
         self.waited = time.monotonic() - sent_at
         return started
-
-
-class _Protocol(ResponseHandler):
-    """The protocol of one connection, which counts the bytes beside the content of each answer."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self._framing = Framing()
-        self._former: Any = None  # the body of the answer before
-
-    def set_response_params(self, **options: Any) -> None:
-        """Prepare for the answer to the next request."""
-        self._framing.begin()
-        self._former = self._payload
-        super().set_response_params(**options)
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether nothing is received now, because too much waits to be read."""
-        return bool(self._reading_paused or self._buffer_paused)
-
-    def take_over(self) -> RawConnection | None:
-        """Stop reading, and return the read side of the connection; None if this is impossible."""
-        raw = None if self.transport is None else take_over(self.transport)
-        if raw is not None:
-            self._drop_timeout()  # it would count the silence here as one of the server
-        return raw
-
-    def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
-        try:
-            self._framing.receive(data)
-            super().data_received(data)
-            body = None if self._payload is self._former else self._payload
-            self._framing.check(None if body is None else body.total_bytes)
-        except FramingExcess as excess:
-            error = aiohttp.ClientPayloadError(str(excess))
-            error.__cause__ = excess
-            if self._payload not in (None, self._former):
-                self._payload.set_exception(error)
-            self.set_exception(error)
-            if self.transport is not None:
-                self.transport.close()
 
 
 class _Body(httpx.AsyncByteStream):
@@ -250,7 +205,7 @@ class _Body(httpx.AsyncByteStream):
         await asyncio.sleep(0)
         content, connection = self._response.content, self._response.connection
         protocol = connection and connection.protocol
-        if not isinstance(protocol, _Protocol) or protocol.is_paused or content.exception():
+        if not isinstance(protocol, BulkProtocol) or protocol.is_paused or content.exception():
             return
         buffered = content.read_nowait()
         self._given += len(buffered)

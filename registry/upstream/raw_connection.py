@@ -40,6 +40,10 @@ class RawConnection(Protocol):
         """Whether nothing has come that was not received, neither bytes nor the end."""
         ...
 
+    def is_closed(self) -> bool:
+        """Whether the event loop may read from the connection again."""
+        ...
+
     def close(self) -> None:
         """Let the event loop read from the connection again, and close what was opened here."""
         ...
@@ -105,6 +109,10 @@ class _PlainConnection:
     def is_quiet(self) -> bool:
         """See `RawConnection`."""
         return not self.wait(0)
+
+    def is_closed(self) -> bool:
+        """See `RawConnection`."""
+        return self._socket.fileno() < 0
 
     def close(self) -> None:
         """See `RawConnection`."""

@@ -21,6 +21,8 @@ from tests.harness.received import take
 
 BODY = bytes(range(256)) * 24 * 1024  # 6 MiB
 HEAD = f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
+SHORT = 100_000  # bytes of a body that is received whole before anybody reads it
+SHORT_HEAD = f"HTTP/1.1 200 OK\r\nContent-Length: {SHORT}\r\n\r\n".encode()
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -105,6 +107,41 @@ async def test_connection_is_used_again(authority: Authority, is_tls: bool) -> N
             assert got == BODY
             assert steps
     assert server.connections == 1
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+async def test_the_answer_before_is_read_late(authority: Authority, is_tls: bool) -> None:
+    """Reading what is buffered of an answer takes no byte of the next one on its connection."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(SHORT_HEAD + BODY[:SHORT])
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD + BODY[:1000])
+        await is_late.wait()
+        writer.write(BODY[1000:])
+        await writer.drain()
+
+    is_late, got = asyncio.Event(), b""
+    server = Server(talk, authority.server_context() if is_tls else None)
+    async with server.run() as url, open_transport(authority) as transport:
+        request = httpx.Request("GET", url, extensions={"timeout": {"connect": 5.0, "read": 5.0}})
+        former = await transport.handle_async_request(request)
+        content = former.extensions[DIRECT].__self__._response.content
+        await in_thread(await_truth, content.is_eof)
+        response = await transport.handle_async_request(request)
+        got += await anext(response.aiter_raw())
+        chunks = response.extensions[DIRECT](len(BODY) - len(got), lambda: True)
+        step = await anext(chunks)  # from now on, a thread reads the connection
+        assert await former.aread() == BODY[:SHORT]
+        is_late.set()
+        await asyncio.sleep(0.05)  # in which the event loop would read what a thread has to get
+        got += await take(step)
+        async for chunk in chunks:
+            got += await take(chunk)
+        await response.aclose()
+    assert server.connections == 1
+    assert got == BODY
 
 
 @pytest.mark.parametrize("is_tls", [False, True])
