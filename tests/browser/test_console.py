@@ -11,6 +11,7 @@ from tests.browser.conftest import OpenPage
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.console_browser import path_of
+from tests.harness.deadline import await_truth
 from tests.harness.mirror import MirrorProcess
 from tests.integration.images import keep, make_layer
 from tests.integration.wire import fetch
@@ -78,10 +79,7 @@ def test_a_download_moves(mirror: MirrorProcess, hub: FakeUpstream, open_page: O
     expect(bar).to_be_visible(timeout=10_000)
     expect(page.locator("[data-live=downloads]")).to_contain_text("/s")
     first = float(bar.get_attribute("value") or 0)
-    page.wait_for_function(
-        "first => Number(document.querySelector('[data-live=downloads] progress')?.value) > first",
-        arg=first,
-    )
+    await_truth(lambda: float(bar.get_attribute("value") or 0) > first)
     pulling.join(30)
     expect(page.get_by_text("Nothing is being downloaded.")).to_be_visible(timeout=15_000)
     assert watched.problems == []
@@ -157,10 +155,9 @@ def test_live_parts_come_back_after_a_restart(mirror: MirrorProcess, open_page: 
     expect(page.get_by_text("All is well.")).to_be_visible()
     mirror.stop()
     with page.expect_event(
-        "request", lambda request: request.url.endswith("/live"), timeout=30_000
+        "response", lambda answer: answer.url.endswith("/live") and answer.ok, timeout=30_000
     ):
         mirror.start()
-    page.wait_for_function("events && events.readyState === 1", timeout=30_000)
 
 
 def test_hostile_words_stay_text(
