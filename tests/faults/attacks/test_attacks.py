@@ -105,9 +105,9 @@ def test_a_small_attack(tmp_path: Path, note: Callable[[str], None], kind: str) 
 
 @pytest.mark.programs
 @pytest.mark.alone
-@pytest.mark.parametrize("kind", [*OF_USERS, "lists"])
+@pytest.mark.parametrize("kind", [*OF_USERS, "lists", "handshakes left open"])
 def test_a_small_attack_on_users(tmp_path: Path, note: Callable[[str], None], kind: str) -> None:
-    """Of the attacks on logins, and with lists of what is hidden, a fifth has the same bars."""
+    """Of attacks on logins, on TLS, and on lists of what is hidden, a fifth has the same bars."""
     with Trial(tmp_path, kind, 384, has_users=True) as trial:
         outcome = trial.run(FULL[kind] // 5, 5)
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import sqlite3
+import ssl
 import statistics
 import subprocess
 import sys
@@ -149,12 +150,12 @@ class Trial:
         self._attacker: list[str] = []
         self._hub = FakeUpstream()
         settings: dict[str, Any] = {"limits": dict(limits or {})}
-        self._ca: list[str] = []
+        self._authority: Path | None = None  # the CA of the mirror, if it has TLS
         if kind in OVER_TLS:
             authority = make_authority(folder)
             files = {"tls_cert": str(authority.certificate), "tls_key": str(authority.key)}
             settings["server"] = files
-            self._ca = ["--ca", str(authority.root)]
+            self._authority = authority.root
         if has_users:
             settings["access"] = dict(ACCESS)
         self._settings = settings
@@ -238,6 +239,10 @@ class Trial:
             login,
         )
 
+    @property
+    def _url(self) -> str:
+        return self._mirror.url.replace("http", "https") if self._authority else self._mirror.url
+
     def _try_login(self) -> str:
         """Log in as somebody who has not logged in yet; return what came of it, and when."""
         status, seconds = self._log_in("bob")
@@ -246,19 +251,20 @@ class Trial:
     def _log_in(self, name: str) -> tuple[int, float]:
         """Pull with a password; return the status, and how many seconds it took."""
         headers = {"Authorization": f"Basic {_encode_login(name)}"}
-        request = urllib.request.Request(f"{self._mirror.url}{self._small[0]}", headers=headers)
+        request = urllib.request.Request(f"{self._url}{self._small[0]}", headers=headers)
+        context = ssl.create_default_context(cafile=self._authority)
         began = time.monotonic()
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=30, context=context) as answer:
                 status = answer.status
         except HTTPError as error:
             status = error.code
         return status, time.monotonic() - began
 
     def _ask_honestly(self, seconds: float, targets: list[str]) -> Latency:
-        url = self._mirror.url.replace("http", "https") if self._ca else self._mirror.url
-        command = [sys.executable, "-m", "tests.faults.attacks.honest", url, str(seconds)]
-        command += [*targets, *self._ca, *self._honest]
+        command = [sys.executable, "-m", "tests.faults.attacks.honest", self._url, str(seconds)]
+        authority = ["--ca", str(self._authority)] if self._authority else []
+        command += [*targets, *authority, *self._honest]
         done = subprocess.run(command, capture_output=True, check=True)
         return Latency.parse(done.stdout.decode())
 
