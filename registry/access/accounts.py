@@ -7,24 +7,13 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import unquote
 
-from registry.errors import AccountExists, AccountUnknown, InvalidInput, TokenMisplaced
+from registry.errors import AccountExists, AccountUnknown, InvalidInput
 from registry.oci.account_names import check_name
+from registry.oci.token_texts import SIGN
 
 _VERSION = 1
-_SIGN = "ent_"  # every token begins so
-_TOKEN = re.compile(rf"{_SIGN}(?P<id>[a-z2-7]{{8}})_(?P<secret>[a-z2-7]{{32}})")
-# Also with a typing error, and in large letters.
-_LIKE_TOKEN = re.compile(rf"{_SIGN}[a-z0-9]+_[a-z0-9]{{16,}}", re.IGNORECASE)
-# What is refused as a name. Images have names too: `agent_frontend_` and the digits of a commit is
-# none of these, because a letter stands before the sign, and what follows has another length.
-_MISPLACED = re.compile(
-    rf"(?<![a-z0-9]){_SIGN}[a-z0-9]{{8}}_[a-z0-9]{{24,}}"
-    rf"|{_SIGN}[a-z2-7]{{8}}_[a-z2-7]{{32}}(?![a-z0-9])",
-    re.IGNORECASE,
-)
-_ROUNDS = 3  # how often a text may be escaped (%65 is e); what is escaped more often is no path
+_TOKEN = re.compile(rf"{SIGN}(?P<id>[a-z2-7]{{8}})_(?P<secret>[a-z2-7]{{32}})")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 base32, in small letters
 _ID_LENGTH, _SECRET_LENGTH = 8, 32  # 40 and 160 bits
 
@@ -174,37 +163,7 @@ def make_token(
     letters = "".join(secrets.choice(_LETTERS) for _ in range(_ID_LENGTH + _SECRET_LENGTH))
     key, secret = letters[:_ID_LENGTH], letters[_ID_LENGTH:]
     token = Token(key, name, _hash_secret(secret), frozenset(groups), now, expires)
-    return token, f"{_SIGN}{key}_{secret}"
-
-
-def mask_tokens(text: str) -> str:
-    """Return a text with asterisks in place of the secrets of tokens, also of escaped ones."""
-    plain = _unescape(text)
-    masked, count = _LIKE_TOKEN.subn(f"{_SIGN}********", plain)
-    if not count:
-        return text
-    return "".join(each if each.isprintable() else "?" for each in masked)
-
-
-def refuse_tokens(text: str) -> None:
-    """Refuse the path, query or name of a request if a token stands in it.
-
-    Whoever writes a token into the wrong place of a URL makes it a part of a name, which would be
-    asked upstream.
-
-    Raises:
-        TokenMisplaced: a token is in it, however it is spelled.
-    """
-    if _MISPLACED.search(_unescape(text)):
-        raise TokenMisplaced
-
-
-def _unescape(text: str) -> str:
-    for _ in range(_ROUNDS):
-        if "%" not in text:
-            break
-        text = unquote(text)
-    return text
+    return token, f"{SIGN}{key}_{secret}"
 
 
 def _hash_secret(secret: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from registry.access.accounts import Accounts, Token, User, refuse_tokens
+from registry.access.accounts import Accounts, Token, User
 from registry.access.accounts_file import LiveAccounts
 from registry.access.credentials import Bearer, Credentials, Login
 from registry.access.login_limit import TOKEN_BURST, TOKEN_RATE, LoginLimit
@@ -15,6 +15,7 @@ from registry.access.principals import ANONYMOUS, Principal, Proof
 from registry.access.signed_tokens import Statement, TokenSigner
 from registry.access.surroundings import Surroundings
 from registry.errors import CredentialsWrong
+from registry.oci.token_texts import refuse_tokens
 
 if TYPE_CHECKING:  # it needs a library that only some servers need
     from registry.access.passwords import PasswordChecks

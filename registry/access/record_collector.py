@@ -7,17 +7,23 @@ line. What cannot be written is lost, and counted; no pull waits for its record.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from registry.access.record_files import Appended, RecordFiles
-from registry.access.records import FIRST_ERROR, AccessRecord, AnswerFacts, format_record
+from registry.access.records import (
+    FIRST_ERROR,
+    AccessRecord,
+    AnswerFacts,
+    RecordGroup,
+    format_record,
+)
 from registry.logs import get_logger
 from registry.tasks import in_thread
 
 PERIOD = 1.0  # seconds between two writes
-# Lines that wait to be written, if the disk does not keep up; about 20 MiB. Those of nobody
-# (`AnswerFacts.is_of_nobody`) are at most half of them.
+# Lines that wait to be written, if the disk does not keep up; about 20 MiB. Those that anybody can
+# make (`RecordGroup`) are at most half of them.
 MOST_LINES = 20_000
 MOST_FAILED_NAMES = 1000  # of one second; a client may ask for a new name each time
 _TOO_SLOW = "the disk does not keep up"
@@ -30,26 +36,22 @@ class RecordCollector:
 
     def __init__(
         self,
-        files: RecordFiles,
+        files: Mapping[RecordGroup, RecordFiles],
         note_lost: Callable[[int], None],
         clock: Callable[[], float] = time.time,
         *,
-        failures: RecordFiles,
         note_use: Callable[[str], None] | None = None,
     ) -> None:
-        """`failures` gets what somebody who has proved nothing did not get, `files` all others.
+        """`files` has those of each group.
 
-        So clients that are refused push no records of pulls out. `note_lost` is told how many
-        answers are not recorded, and `note_use` who has asked.
+        `note_lost` is told how many answers are not recorded, and `note_use` who has asked.
         """
         self._files = files
-        self._failures = failures
         self._note_lost = note_lost
         self._clock = clock
         self._note_use = note_use
         self._totals: dict[_Key, list[int]] = {}  # how many answers, how many bytes
-        # By the second, and whether they are of nobody.
-        self._failed_names: Counter[tuple[int, bool]] = Counter()
+        self._failed_names: Counter[tuple[int, RecordGroup]] = Counter()  # by the second
         self._lost = 0  # since the last write that succeeded
         self._log = get_logger("registry.access")
 
@@ -66,7 +68,7 @@ class RecordCollector:
         key = self._limit_names((self.find_second(), client or "", facts))
         total = self._totals.get(key)
         if total is None:
-            most = MOST_LINES // 2 if facts.is_of_nobody else MOST_LINES
+            most = MOST_LINES if facts.group is RecordGroup.ACCESS else MOST_LINES // 2
             if len(self._totals) >= most:
                 self._lose(count, _TOO_SLOW)
                 return []
@@ -84,7 +86,7 @@ class RecordCollector:
         second, client, facts = key
         if facts.status < FIRST_ERROR or key in self._totals:
             return key
-        names = second, facts.is_of_nobody
+        names = second, facts.group
         self._failed_names[names] += 1
         if self._failed_names[names] <= MOST_FAILED_NAMES:
             return key
@@ -123,8 +125,8 @@ class RecordCollector:
     def _append(self, records: Sequence[AccessRecord]) -> list[tuple[str, int]]:
         """Append records to their files; return why some could not be, and how many answers."""
         refused = []
-        for files, is_of_nobody in ((self._files, False), (self._failures, True)):
-            part = [each for each in records if each.facts.is_of_nobody is is_of_nobody]
+        for group, files in self._files.items():
+            part = [each for each in records if each.facts.group is group]
             done = files.append([format_record(each) for each in part]) if part else Appended(0)
             if done.why:
                 refused.append((done.why, sum(each.count for each in part[done.lines :])))

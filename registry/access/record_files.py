@@ -17,21 +17,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from registry.access.records import format_time, read_day
+from registry.access.records import RecordGroup, format_time, read_day
 from registry.logs import get_logger
 from registry.store.files import leads_to, take_lock
 from registry.tasks import in_thread
 
-ACCESS = "access"  # the first word of the names of files
-FAILURES = "failures"  # the same, of what somebody who has proved nothing did not get
-CURRENT = f"{ACCESS}.jsonl"
+CURRENT = f"{RecordGroup.ACCESS.value}.jsonl"
 LOCK = ".lock"  # whoever renames or deletes files has locked this one, which stays empty
 HOUR = 3600.0
 MAX_SIZE = 64 * 1024 * 1024  # bytes of a file, about
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _HEAD = 64  # bytes in which the day of a file is
 _CLOSED = re.compile(
-    r"(?P<kind>[a-z]+)-(?P<time>[0-9]{8}T[0-9]{6}Z)(?:-(?P<number>[0-9]{1,9}))?\.jsonl"
+    r"(?P<group>[a-z]+)-(?P<time>[0-9]{8}T[0-9]{6}Z)(?:-(?P<number>[0-9]{1,9}))?\.jsonl"
 )
 _FORM = "%Y%m%dT%H%M%SZ"
 
@@ -57,7 +55,7 @@ class Appended:
 
 
 class RecordFiles:
-    """The files of one kind in one data folder. No method may be called by two threads at once."""
+    """The files of one group in one data folder. No method may be called by two threads at once."""
 
     def __init__(
         self,
@@ -65,17 +63,14 @@ class RecordFiles:
         keep_for: float,
         limit: int,
         *,
-        kind: str = ACCESS,
+        group: RecordGroup = RecordGroup.ACCESS,
         clock: Callable[[], float] = time.time,
         max_size: int = MAX_SIZE,
     ) -> None:
-        """The names of the files begin with `kind`.
-
-        Closed files are kept for `keep_for` seconds, and have `limit` bytes together.
-        """
+        """Closed files are kept for `keep_for` seconds, and have `limit` bytes together."""
         self._folder = folder
-        self._kind = kind
-        self._path = folder / f"{kind}.jsonl"
+        self._group = group
+        self._path = folder / f"{group.value}.jsonl"
         self._keep_for = keep_for
         self._limit = limit
         self._clock = clock
@@ -171,16 +166,16 @@ class RecordFiles:
 
     def _find_free_name(self) -> Path:
         moment = datetime.fromtimestamp(self._clock(), UTC).strftime(_FORM)
-        path, number = self._folder / f"{self._kind}-{moment}.jsonl", 0
+        path, number = self._folder / f"{self._group.value}-{moment}.jsonl", 0
         while path.exists():
             number += 1
-            path = self._folder / f"{self._kind}-{moment}-{number}.jsonl"
+            path = self._folder / f"{self._group.value}-{moment}-{number}.jsonl"
         return path
 
     def _delete_old(self) -> None:
         now = self._clock()
         kept = []
-        for each in list_closed(self._folder, self._kind):
+        for each in list_closed(self._folder, self._group):
             if each.ended < now - self._keep_for:
                 each.path.unlink(missing_ok=True)
             else:
@@ -223,8 +218,8 @@ async def keep_tidy(*files: RecordFiles, pause: float = HOUR) -> None:
         await asyncio.sleep(pause)
 
 
-def list_closed(folder: Path, kind: str = ACCESS) -> list[ClosedFile]:
-    """Return the closed files of one kind in a folder, the oldest first.
+def list_closed(folder: Path, group: RecordGroup = RecordGroup.ACCESS) -> list[ClosedFile]:
+    """Return the closed files of one group in a folder, the oldest first.
 
     Raises:
         OSError: the folder cannot be read; one that does not exist has no files.
@@ -235,7 +230,7 @@ def list_closed(folder: Path, kind: str = ACCESS) -> list[ClosedFile]:
         return []
     found = ((path, _CLOSED.fullmatch(path.name)) for path in paths)
     return sorted(
-        _describe(path, parts) for path, parts in found if parts and parts["kind"] == kind
+        _describe(path, parts) for path, parts in found if parts and parts["group"] == group.value
     )
 
 

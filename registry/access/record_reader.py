@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from registry.access.record_files import ACCESS, FAILURES, list_closed
-from registry.access.records import LONGEST_LINE, AccessRecord, parse_record
+from registry.access.record_files import list_closed
+from registry.access.records import LONGEST_LINE, AccessRecord, RecordGroup, parse_record
 
 BLOCK = 64 * 1024  # bytes that are read at once
 # After so many older records, all others of a file are older too: lines are in the order of their
@@ -31,12 +31,12 @@ class RecordReader:
         Raises:
             OSError: the folder or a file cannot be read.
         """
-        kinds = [self._read_kind(kind, since) for kind in (ACCESS, FAILURES)]
-        return heapq.merge(*kinds, key=lambda record: -record.second)
+        groups = [self._read_group(group, since) for group in RecordGroup]
+        return heapq.merge(*groups, key=lambda record: -record.second)
 
-    def _read_kind(self, kind: str, since: float) -> Iterator[AccessRecord]:
+    def _read_group(self, group: RecordGroup, since: float) -> Iterator[AccessRecord]:
         seen: set[tuple[int, int]] = set()
-        for path in self._list_files(kind, since):
+        for path in self._list_files(group, since):
             try:
                 file = path.open("rb")
             except FileNotFoundError:  # nothing was recorded yet, or it was too old just now
@@ -47,11 +47,11 @@ class RecordReader:
                     seen.add((known.st_dev, known.st_ino))
                     yield from self._read_file(file, since)
 
-    def _list_files(self, kind: str, since: float) -> Iterator[Path]:
-        yield self._folder / f"{kind}.jsonl"
+    def _list_files(self, group: RecordGroup, since: float) -> Iterator[Path]:
+        yield self._folder / f"{group.value}.jsonl"
         # Only now: if the current file is renamed while it is read, it is in the list too. If the
         # list were read first, it would be in none of both.
-        for closed in reversed(list_closed(self._folder, kind)):
+        for closed in reversed(list_closed(self._folder, group)):
             if closed.ended >= since:
                 yield closed.path
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
@@ -38,6 +39,19 @@ _TYPES: Mapping[str, type] = MappingProxyType(
 )
 
 
+class RecordGroup(Enum):
+    """Which files a record is in; the values are the first words of their names.
+
+    Anybody can make any number of `FAILURES` and `ANONYMOUS`: what somebody who has proved nothing
+    did not get, and what such a client got because a rule allows it. So each of them has space of
+    its own, and pushes no records of users out.
+    """
+
+    ACCESS = "access"
+    FAILURES = "failures"
+    ANONYMOUS = "anonymous"
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerFacts:
     """What all answers of one record have in common, except the client and the second.
@@ -66,9 +80,13 @@ class AnswerFacts:
         return self.status >= FIRST_ERROR and self.status != CLIENT_LEFT
 
     @property
-    def is_of_nobody(self) -> bool:
-        """Whether somebody who has proved nothing got nothing: anybody can make many of these."""
-        return not self.user and (self.is_refused or self.has_failed)
+    def group(self) -> RecordGroup:
+        """The files for these facts; if everybody may pull, what was served is as for users."""
+        if self.user:
+            return RecordGroup.ACCESS
+        if self.is_refused or self.has_failed:
+            return RecordGroup.FAILURES
+        return RecordGroup.ANONYMOUS if self.proof else RecordGroup.ACCESS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What says who asks, besides the bytes of a request."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,13 @@ class Surroundings:
     def place(self) -> str | None:
         """The address by which the client is in groups; None if it is in none."""
         return None if self.is_hidden else self.address
+
+    def pass_on(self, address: str | None, *, is_hidden: bool) -> "Surroundings":
+        """Return those of a request that a proxy passes on for the client `address`.
+
+        The certificate is that of the proxy, so it does not prove who its client is.
+        """
+        return replace(self, address=address, is_hidden=is_hidden, certificate="", ends=math.inf)
 
     def find_certificate(self, now: float) -> str:
         """Return the name of the certificate; empty if there is none, or it has ended."""

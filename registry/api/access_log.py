@@ -10,12 +10,12 @@ from functools import cache
 
 from aiohttp import web
 
-from registry.access.accounts import mask_tokens
 from registry.access.record_collector import RecordCollector
 from registry.access.records import AnswerFacts
 from registry.access.shown_addresses import ShowAddress, show_whole
 from registry.logs import WriteLine, prepare_lines
 from registry.metrics.process_metrics import Metrics, find_inc, find_observe
+from registry.oci.token_texts import mask_tokens
 
 CLIENT_CLOSED_REQUEST = 499  # what nginx logs for a client that did not wait for its answer
 SERVER_ERROR = 500  # status of aiohttp's answer when our code raises; aiohttp logs the error

@@ -1,7 +1,7 @@
 """The headers in which proxies say whom they got a request from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -46,7 +46,9 @@ class Forwarding:
         origin = self.find_origin(proxies, connection.address)
         if origin.host != host:
             return None
-        return replace(connection, address=origin.address, is_hidden=origin.is_hidden)
+        if not proxies.trusts(connection.address):
+            return connection
+        return connection.pass_on(origin.address, is_hidden=origin.is_hidden)
 
 
 def read_forwarding(request: web.BaseRequest) -> Forwarding | None:

@@ -23,6 +23,7 @@ from registry.api.replaying_protocol import ReplayingProtocol
 from registry.api.sendfile import MayGoOn, SentBytes
 from registry.api.surroundings import find_surroundings
 from registry.errors import EntrepotError, NotMirrored
+from registry.logs import get_logger
 from registry.mirror.kept_blobs import KeptBlob
 
 
@@ -43,8 +44,9 @@ class Notes:
     stored blob that was sent, or of which a part was sent, for the same request again.
 
     `client` is the address of the client, or with `is_hidden` that of a proxy which does not say
-    whose request it is. `has_tls` says whether the client has used TLS, and `find_caller` whose
-    request the same bytes would be on another connection.
+    whose request it is. With `is_passed_on`, the connection is that of a proxy. `has_tls` says
+    whether the client has used TLS, and `find_caller` whose request the same bytes would be on
+    another connection.
 
     `path_token` is the token in front of the path, which is not in `path`. With access.mode =
     "users", `user` is the name of who asks, `proof` how that was proved, and `rule` the rule that
@@ -69,6 +71,7 @@ class Notes:
     kept: KeptBlob | None = None
     client: str | None = None
     is_hidden: bool = False
+    is_passed_on: bool = False
     has_tls: bool = False
     find_caller: FindCaller = use_connection
     path_token: str = field(default="", repr=False)
@@ -81,7 +84,9 @@ class Notes:
     def find_surroundings(self, request: web.BaseRequest) -> Surroundings:
         """Return what says who has sent this request, besides its bytes."""
         connection = find_surroundings(request.transport)
-        return replace(connection, address=self.client, is_hidden=self.is_hidden)
+        if self.is_passed_on:
+            return connection.pass_on(self.client, is_hidden=self.is_hidden)
+        return replace(connection, address=self.client)
 
     def begin(self, response: web.StreamResponse) -> SentBytes:
         """Note an answer that the handler is about to send; return the counter for its body."""
@@ -114,6 +119,8 @@ class Middleware:
         self._handler = handler
         self._proxies = proxies
         self._open_requests = open_requests
+        self._has_warned = False
+        self._log = get_logger("registry.api")
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -179,9 +186,25 @@ class Middleware:
             return
         origin = headers.find_origin(self._proxies, request.remote)
         notes.client, notes.is_hidden = origin.address, origin.is_hidden
+        notes.is_passed_on = self._proxies.trusts(request.remote)
+        self._warn_of_certificate(request, notes)
         notes.has_tls = origin.scheme == "https" if origin.scheme else notes.has_tls
         notes.host = origin.host or notes.host
         notes.find_caller = partial(headers.find_client, self._proxies, origin.host)
+
+    def _warn_of_certificate(self, request: web.BaseRequest, notes: Notes) -> None:
+        """Say once that a proxy has a certificate, by which its clients are not known."""
+        if self._has_warned or not notes.is_passed_on:
+            return
+        if name := find_surroundings(request.transport).certificate:
+            self._has_warned = True
+            cure = "let the clients of the proxy send tokens or passwords"
+            self._log.warning(
+                "certificate of a proxy proves nothing",
+                certificate=name,
+                client=request.remote,
+                cure=cure,
+            )
 
 
 def _describe(

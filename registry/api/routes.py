@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from registry.access.accounts import mask_tokens, refuse_tokens
 from registry.access.shown_addresses import ShowAddress, show_whole
 from registry.api import errors
 from registry.api.access_log import cut_path
@@ -29,6 +28,7 @@ from registry.mirror.mirror_rules import MaySee
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
+from registry.oci.token_texts import mask_tokens, refuse_tokens
 
 # Answers what is no request of the API, if a person asks for it with a browser.
 ShowPage = Callable[[web.BaseRequest, Notes], web.Response | None]

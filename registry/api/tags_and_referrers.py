@@ -20,6 +20,7 @@ from registry.oci.names import Repository
 from registry.oci.pagination import Page, cut_page, parse_count
 
 CATALOG_PAGE = 1000  # entries of a page of repositories, at most
+TAGS_PAGE = 10_000  # entries of a page of tags, at most: a registry may have 250,000
 STEP = 500  # tags that are looked at without a break for other work: some milliseconds
 
 
@@ -39,9 +40,11 @@ async def answer_tags(
 
     Tags that the client may not see are left out.
     """
-    count, last = parse_count(request.query.get("n")), request.query.get("last")
-    served = await lists.list_tags(repository, notes.client)
-    seen = await find_visible(served.entries, str(repository), may_see, count, last)
+    wanted, last = parse_count(request.query.get("n")), request.query.get("last")
+    count = TAGS_PAGE if wanted is None else min(wanted, TAGS_PAGE)
+    async with lists.take_turn(repository):
+        served = await lists.list_tags(repository, notes.client)
+        seen = await find_visible(served.entries, str(repository), may_see, count, last)
     page = cut_page(seen, count, last)
     response = _answer_page(request, page, {"name": repository.name, "tags": page.entries}, count)
     response.headers.update(warning_headers(served.warning))
@@ -50,7 +53,7 @@ async def answer_tags(
 
 
 async def find_visible(
-    tags: Sequence[str], repository: str, may_see: MaySee, count: int | None, last: str | None
+    tags: Sequence[str], repository: str, may_see: MaySee, count: int, last: str | None
 ) -> list[str]:
     """Return the tags after `last` that a client may see: at least one more than `count`, or all.
 
@@ -58,7 +61,7 @@ async def find_visible(
     """
     seen: list[str] = []
     start = bisect_right(tags, last) if last else 0
-    while start < len(tags) and (count is None or len(seen) <= count):
+    while start < len(tags) and len(seen) <= count:
         if start:
             await asyncio.sleep(0)
         seen += (tag for tag in tags[start : start + STEP] if may_see(repository, tag))
@@ -89,21 +92,22 @@ async def answer_referrers(
     digest: Digest,
 ) -> web.Response:
     """Answer the manifests that refer to `digest` (distribution-spec, "Listing Referrers")."""
-    served = await lists.list_referrers(repository, digest, notes.client)
-    headers = {ORIGIN: served.origin.value} | warning_headers(served.warning)
-    entries: Sequence[Any] = served.entries
-    wanted = request.query.get("artifactType")
-    if wanted:
-        entries = [each for each in entries if each.get("artifactType") == wanted]
-        headers["OCI-Filters-Applied"] = "artifactType"
-    index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries}
-    # No charset may follow: clients would then believe that the API is not supported.
-    headers["Content-Type"] = media_types.OCI_INDEX
-    return web.Response(body=json.dumps(index).encode(), headers=headers)
+    async with lists.take_turn(repository, str(digest)):
+        served = await lists.list_referrers(repository, digest, notes.client)
+        headers = {ORIGIN: served.origin.value} | warning_headers(served.warning)
+        entries: Sequence[Any] = served.entries
+        wanted = request.query.get("artifactType")
+        if wanted:
+            entries = [each for each in entries if each.get("artifactType") == wanted]
+            headers["OCI-Filters-Applied"] = "artifactType"
+        index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries}
+        # No charset may follow: clients would then believe that the API is not supported.
+        headers["Content-Type"] = media_types.OCI_INDEX
+        return web.Response(body=json.dumps(index).encode(), headers=headers)
 
 
 def _answer_page(
-    request: web.BaseRequest, page: Page, document: dict[str, Any], count: int | None
+    request: web.BaseRequest, page: Page, document: dict[str, Any], count: int
 ) -> web.Response:
     headers = {"Content-Type": media_types.JSON}
     if page.next_last is not None:

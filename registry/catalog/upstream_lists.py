@@ -76,6 +76,14 @@ class UpstreamListCatalog:
             json.loads(body), checked, "" if warning is None else json.loads(warning[1])[0]
         )
 
+    def is_longer(self, repository: Repository, subject: str, size: int) -> bool:
+        """Whether the recorded list of a subject has more characters than `size` as JSON."""
+        rows = self._database.read(
+            "SELECT 1 FROM lists WHERE repository = ? AND subject = ? AND length(body) > ?",
+            (str(repository), subject, size),
+        )
+        return bool(rows)
+
     async def record(
         self,
         repository: Repository,

@@ -171,5 +171,7 @@ def _draw_client(report: ClientCertificate) -> Iterator[str | Table]:
     table.add_row(_DOCKER_29, "/etc/docker/certs.d/docker.io/client.cert and client.key")
     table.add_row("podman, skopeo, buildah, CRI-O", f"/etc/containers/{folder}")
     files = f'"/.../{report.certificate.name}", "/.../{report.key.name}"'
-    table.add_row("containerd", f"hosts.toml: client = [[{files}]]")
+    table.add_row(
+        "containerd", f'[host."https://MIRROR:{_PORT}"] of hosts.toml: client = [[{files}]]'
+    )
     yield table

@@ -19,6 +19,7 @@ from registry.reports.configuration import (
     UsableConfiguration,
     WrittenConfiguration,
 )
+from registry.settings.access_notes import list_ineffective
 from registry.settings.changes import list_changes
 from registry.settings.configuration import Configuration
 from registry.settings.exposure import list_exposed
@@ -153,6 +154,7 @@ def _describe(configuration: Configuration) -> UsableConfiguration:
     notes += _list_expiring(configuration.settings)
     notes += list_exposed(configuration.settings, configuration.file)
     notes += list_without_trusted(configuration.settings)
+    notes += list_ineffective(configuration.settings)
     notes += _list_hourly_rates(configuration.settings)
     if is_running is False:
         notes += _list_taken_addresses(configuration.settings)

@@ -11,6 +11,7 @@ from registry.cli.addresses import read_address
 from registry.cli.messages import report_errors, warn
 from registry.cli.serve_options import ServeCommand, ServeOptions
 from registry.cli.session import Config
+from registry.settings.access_notes import list_ineffective
 from registry.settings.changes import compare
 from registry.settings.configuration import Configuration, Reload
 from registry.settings.exposure import list_exposed
@@ -46,7 +47,8 @@ def serve(
         configuration = load(options)
     settings = configuration.settings
     exposed = list_exposed(settings, configuration.file)
-    for note in (configuration.note, *exposed, *list_without_trusted(settings)):
+    doubtful = (*list_without_trusted(settings), *list_ineffective(settings))
+    for note in (configuration.note, *exposed, *doubtful):
         if note:
             warn(note)
     hand_over: HandOver = context.obj

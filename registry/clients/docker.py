@@ -35,9 +35,12 @@ def plan_docker(mirror: Mirror, scope: Scope, read: Reader) -> ClientPlan:
 
 
 def _list_notes(mirror: Mirror) -> list[str]:
+    others = f"`docker pull {mirror.host}/ghcr.io/org/app:1`"
+    if mirror.token:
+        others = f"{others}, after `docker login -u NAME {mirror.host}`"
     notes = [
         "Docker asks this mirror for images of Docker Hub only.",
-        f"Pull others by the mirror's address: `docker pull {mirror.host}/ghcr.io/org/app:1`",
+        f"Pull others by the mirror's address: {others}",
         f"{_RECENT}: `entrepot setup docker-29`",
     ]
     if mirror.token:

@@ -1,13 +1,13 @@
 """Removing images: their names, their manifests, and the blobs that no other image needs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from registry.catalog.deletion import Deletion, DeletionCatalog, Image, Plan
 from registry.content.eviction import Evictor
 from registry.content.pins import PINS
-from registry.oci.names import Reference
+from registry.oci.names import Reference, Repository, Tag
 from registry.store.file_locks import ExclusiveLocks
-from registry.store.tags import TagFiles
+from registry.store.tags import TagFiles, TagTarget
 
 
 class ImageDeletion:
@@ -19,11 +19,14 @@ class ImageDeletion:
         tags: TagFiles,
         evictor: Evictor,
         locks: ExclusiveLocks,
+        keeps_history: Callable[[Repository, Tag], bool] = lambda *_: False,
     ) -> None:
+        """`keeps_history` says whether the history of a tag stays when its image expires."""
         self._catalog = catalog
         self._tags = tags
         self._evictor = evictor
         self._locks = locks
+        self._keeps_history = keeps_history
 
     async def plan(self, images: Iterable[Image]) -> Plan:
         """Return what would be deleted if these images were removed, one after the other."""
@@ -53,7 +56,9 @@ class ImageDeletion:
     async def expire(self, removal: Deletion, unpulled_since: float, now: float) -> int:
         """Remove an image if no client has pulled it after `unpulled_since` (epoch seconds).
 
-        Returns how many bytes that freed. Tag files that were written after `now` stay.
+        Returns how many bytes that freed. Tag files that were written after `now` stay. Unlike an
+        image that an operator removes, this one may leave the histories of its tags: otherwise they
+        would count as never seen, and serve at once what their upstream leads them to next.
 
         Raises:
             ImageInUse: a client has pulled it; nothing was removed.
@@ -66,8 +71,19 @@ class ImageDeletion:
             for reference in _list_names(removal):
                 target = await self._tags.read(removal.repository, reference)
                 if target is not None and target.seen < now:
-                    await self._tags.remove(removal.repository, reference)
+                    await self._forget(removal.repository, reference, target)
         return await self._evictor.delete(await self._catalog.list_unneeded([removal]))
+
+    async def _forget(
+        self, repository: Repository, reference: Reference, target: TagTarget
+    ) -> None:
+        """Delete the name of an expired image; what its tag has served is written down before."""
+        is_kept = isinstance(reference, Tag) and self._keeps_history(repository, reference)
+        if isinstance(reference, Tag) and is_kept:
+            history = await self._tags.read_history(repository, reference)
+            history = history.mark_served(target.digest, target.seen)
+            await self._tags.write_history(repository, reference, history)
+        await self._tags.remove(repository, reference, with_history=not is_kept)
 
 
 def _list_names(removal: Deletion) -> list[Reference]:

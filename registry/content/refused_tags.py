@@ -1,7 +1,8 @@
-"""The histories of tags that were only ever refused, with `new_tags = "refuse"`.
+"""The histories of tags that have no image here.
 
-Nothing else deletes them, as nothing is stored of such a tag; and clients can ask for as many as an
-upstream has.
+With `new_tags = "refuse"` they were only ever refused, or with `min_age` their image has expired.
+Nothing else deletes these histories, as nothing is stored of such a tag; and clients can ask for as
+many as an upstream has.
 """
 
 import asyncio
@@ -38,7 +39,7 @@ def _find_last(history: TagHistory) -> float:
 
 
 class RefusedTags:
-    """Deletes old histories of tags that were only ever refused."""
+    """Deletes old histories of tags that have no image here."""
 
     def __init__(
         self,

@@ -24,6 +24,12 @@ class KnownTag:
         """The digest that the tag leads to here; None if it is not known."""
         return Digest.parse(self.target.digest) if self.target else None
 
+    @property
+    def expired(self) -> Digest | None:
+        """What a tag has served until its image expired; None if it has an image, or never had."""
+        last = "" if self.target else self.history.last_served
+        return Digest.parse(last) if last else None
+
     def allows(self, digest: Digest) -> bool:
         """Whether the tag may lead to `digest`: not if it is rolled back to another one."""
         return self.history.rolled_back_to in ("", str(digest))

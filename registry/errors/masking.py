@@ -5,9 +5,11 @@ it fails may quote a header or a URL, and Python prints that when the program cr
 """
 
 import re
+import resource
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from types import TracebackType
 
 MASK = "********"
@@ -35,10 +37,13 @@ def mask_secrets(text: str) -> str:
 
 
 def mask_crashes() -> None:
-    """Let this process, and those that it forks, print a crash without what looks like a secret.
+    """Let this process, and those that it forks, crash without leaving what looks like a secret.
 
-    Python prints no values of variables, but the messages of exceptions.
+    Python prints no values of variables, but the messages of exceptions. A core dump would have
+    all memory; the hard limit of 0 lets nobody ask for one later.
     """
+    with suppress(OSError, ValueError):  # the sandbox of the process forbids it
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.excepthook = print_crash
     threading.excepthook = _print_end_of_thread
     sys.unraisablehook = _print_unraisable

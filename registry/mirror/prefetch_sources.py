@@ -7,16 +7,17 @@ from pathlib import Path
 
 from registry.content.images import Images
 from registry.content.pull_history import PullHistory
-from registry.errors import FileUnreadable, InvalidInput
+from registry.errors import FileUnreadable, InvalidInput, TokenMisplaced
 from registry.image_lists.detection import MAX_SIZE, Kind, decode, detect, find_images
 from registry.image_lists.env_file import gather_variables
-from registry.image_lists.results import DOCKER_HUB, Certainty, ListedImage, merge
+from registry.image_lists.results import DOCKER_HUB, Certainty, Entry, ListedImage, merge
 from registry.logs import get_logger
 from registry.mirror.prefetch_run import Image
 from registry.oci.image_patterns import ImagePattern, parse_image
 from registry.oci.names import Tag, format_image
 from registry.oci.platforms import ALL, own_platform
 from registry.oci.registries import Registries
+from registry.oci.token_texts import mask_tokens, refuse_tokens
 from registry.settings.named_files import read_first
 from registry.settings.prefetch import PrefetchSettings
 from registry.tasks import in_thread
@@ -83,7 +84,17 @@ class PrefetchSources:
             self._log.error("list not prefetched", file=path, why=str(error))
             return []
         certain = (each for each in entries if each.certainty < Certainty.POSSIBLE)
-        return [(each.repository, each.reference) for each in certain]
+        return [(each.repository, each.reference) for each in certain if self._is_sound(each, path)]
+
+    def _is_sound(self, entry: Entry, path: str) -> bool:
+        """Whether no token of a mirror is in a name; otherwise the log says so, without it."""
+        try:
+            refuse_tokens(entry.image)
+        except TokenMisplaced as error:  # the registry would read it
+            image = mask_tokens(entry.image)
+            self._log.warning("image not prefetched", image=image, file=path, why=str(error))
+            return False
+        return True
 
 
 def read_list(path: Path) -> tuple[ListedImage, ...]:

@@ -68,7 +68,7 @@ class TagDecisions:
         """
         now = self._clock()
         found = await self._record(repository, tag, digest, known, now)
-        served = known.manifest.digest if known is not None else found.served
+        served = known.manifest.digest if known is not None else found.served or found.expired
         return self._decide(repository, tag, found.history, served, now)
 
     async def _record(
@@ -122,7 +122,8 @@ class TagDecisions:
         """
         now = self._clock()
         found = await self._read_with(repository, tag, digest, now)
-        return self._decide(repository, tag, found.history, found.served, now, is_quiet=True).digest
+        served = found.served or found.expired
+        return self._decide(repository, tag, found.history, served, now, is_quiet=True).digest
 
     async def _read_with(
         self, repository: Repository, tag: Tag, digest: Digest, now: float

@@ -68,6 +68,10 @@ class TagDelays:
             return NO_DELAY
         return delay.find(repository, tag)
 
+    def is_delayed(self, repository: Repository, tag: Tag) -> bool:
+        """Whether a tag keeps its former image for a while when it moves."""
+        return bool(self.find(repository, tag).min_age)
+
 
 @dataclass(frozen=True, slots=True)
 class TagDecision:

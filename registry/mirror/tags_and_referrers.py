@@ -1,6 +1,8 @@
 """How the mirror answers lists: the tags of a repository, the referrers of a digest."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -27,6 +29,7 @@ from registry.oci.names import Repository
 from registry.settings.model import TagSettings
 from registry.tasks import Tasks
 from registry.upstream.contract import Fallback, Source, UpstreamList
+from registry.upstream.pagination import SMALL_LIST
 from registry.upstream.via import names_passed
 
 TAGS = "tags"  # the subject under which the catalog has the tags of a repository
@@ -69,7 +72,19 @@ class TagsAndReferrers:
         self._questions = questions
         self._tags = tags
         self._clock = clock
+        self._turn = asyncio.Lock()
         self._log = get_logger("registry.mirror")
+
+    def take_turn(
+        self, repository: Repository, subject: str = TAGS
+    ) -> AbstractAsyncContextManager[None]:
+        """Return what a caller holds while it finds a list and makes an answer of it.
+
+        Of long lists in the catalog, there is one at a time: each takes tens of megabytes while it
+        is read, and many clients may ask at once. Short ones need no turn.
+        """
+        is_long = self._lists.is_longer(repository, subject, SMALL_LIST)
+        return self._turn if is_long else nullcontext()
 
     async def list_tags(self, repository: Repository, client: str | None = None) -> ServedList:
         """Return the tags of a repository in ASCII order.

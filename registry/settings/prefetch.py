@@ -7,24 +7,38 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Interval
 
-from registry.errors import InvalidInput
+from registry.errors import InvalidInput, TokenMisplaced
 from registry.oci.image_patterns import parse_image
 from registry.oci.platforms import ALL, parse_platform
 from registry.oci.registries import Registries
+from registry.oci.token_texts import refuse_tokens
 from registry.settings.fields import Duration, Form, Relation, Section
-from registry.settings.values import Refusal, format_duration
+from registry.settings.values import MASK, Refusal, format_duration
 
 SHORTEST = 300.0  # seconds between two runs
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LOGIN = re.compile(r"[^/@]+:[^/@]+@(?!sha)")  # as in `user:password@registry/app`
+_ADDRESS = re.compile(r"(?:^|/)[a-z][a-z0-9+.-]*:/")  # also where `//` became `/` in a path
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
 
 def _check_image(text: str) -> str:
     try:
+        refuse_tokens(text)
+    except TokenMisplaced as error:  # the registry would read it
+        raise Refusal("a token of a mirror stands in it", str(error)) from error
+    try:
         parse_image(text, Registries.of("docker.io", {"docker.io": ()}))
     except InvalidInput as error:
-        raise Refusal(f"{text[:80]!r} is not the name of an image", str(error)) from error
+        shown, cure = (_LOGIN.sub(f"{MASK}@", each) for each in (text, str(error)))
+        raise Refusal(f"{shown[:80]!r} is not the name of an image", cure) from error
     return text
+
+
+def _check_list(path: str) -> str:
+    if _ADDRESS.search(path):  # it is not shown: an address may have a password in it
+        raise Refusal("an address stands where a file belongs", 'write lists = ["images.txt"]')
+    return path
 
 
 def _check_platform(text: str) -> str:
@@ -78,7 +92,7 @@ class PrefetchSettings(Section):
     every: Annotated[Duration, Form(check=_is_not_too_often)] = 0.0
     at: Annotated[str, Relation(_is_time)] = ""
     images: tuple[Annotated[str, Form(check=_check_image)], ...] = ()
-    lists: tuple[str, ...] = ()
+    lists: tuple[Annotated[str, Form(check=_check_list)], ...] = ()
     history: Annotated[Duration, Relation(_has_source)] = 0.0
     platforms: tuple[Annotated[str, Form(check=_check_platform)], ...] = ()
     max_images: Annotated[int, Interval(ge=1, le=100_000)] = 1000

@@ -29,7 +29,10 @@ def read_files(settings: Settings) -> Settings:
 
 def _check_file(key: str, path: str) -> None:
     if path and not Path(path).is_file():
-        raise SettingsError(key, f"there is no file {path!r}", "name an existing PEM file")
+        cure = "name an existing PEM file"
+        if key.startswith("server."):
+            cure = f"{cure}, or make one: entrepot tls self-signed"
+        raise SettingsError(key, f"there is no file {path!r}", cure)
 
 
 def _read_secret(name: str, upstream: UpstreamSettings) -> UpstreamSettings:

@@ -49,6 +49,11 @@ class TagHistory:
         """What was heard last about the tag; None if nothing was."""
         return self.seen[-1] if self.seen else None
 
+    @property
+    def last_served(self) -> str:
+        """What the tag has served here, of what was heard last; empty: nothing of what is known."""
+        return next((each.digest for each in reversed(self.seen) if each.was_served), "")
+
     def find(self, digest: str) -> SeenDigest | None:
         """Return what is known of a digest; None if the tag has never led to it."""
         return next((each for each in self.seen if each.digest == digest), None)
@@ -79,6 +84,14 @@ class TagHistory:
             return self
         seen = sorted((*self.seen, entry), key=lambda each: each.last)
         return replace(self, seen=tuple(seen)[-MOST:])
+
+    def mark_served(self, digest: str, moment: float) -> "TagHistory":
+        """Return the history of a tag that has served `digest`, which was heard at `moment`."""
+        known = self.add(SeenDigest(digest, moment, moment))
+        seen = tuple(
+            replace(each, was_served=True) if each.digest == digest else each for each in known.seen
+        )
+        return replace(known, seen=seen)
 
     def confirm(self, digest: str, moment: float) -> "TagHistory":
         """Return the history after it was heard at an earlier `moment` too that a tag led there."""

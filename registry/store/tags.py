@@ -64,7 +64,9 @@ class TagFiles:
         except (FileNotFoundError, ValueError):
             return None
 
-    async def remove(self, repository: Repository, reference: Reference) -> None:
+    async def remove(
+        self, repository: Repository, reference: Reference, *, with_history: bool = True
+    ) -> None:
         """Delete the tag file for `reference`, if there is one, and the history of a tag.
 
         Raises:
@@ -73,7 +75,7 @@ class TagFiles:
         path = self._path(repository, reference)
         with translate_errors(path):
             await in_thread(path.unlink, missing_ok=True)
-        if isinstance(reference, Tag):
+        if isinstance(reference, Tag) and with_history:
             await self.write_history(repository, reference, TagHistory())
 
     async def read_history(self, repository: Repository, tag: Tag) -> TagHistory:
@@ -111,7 +113,7 @@ class TagFiles:
                     yield repository, reference
 
     async def scan_lone_histories(self) -> AsyncIterator[tuple[Repository, Tag, TagHistory]]:
-        """Yield the history of each tag that has no tag file, because it was always refused.
+        """Yield the history of each tag that has no tag file: it was always refused, or expired.
 
         Raises:
             StoreError: the disk refused.

@@ -30,6 +30,7 @@ MAX_TOKEN = 32 * 1024  # characters, as it is sent in a header
 SHORTEST_LIFE = 60.0  # seconds: the default and the minimum of the token specification
 LONGEST_LIFE = 24 * 3600.0  # seconds, whatever a token service promises
 MAX_TOKENS = 1000  # in the cache, one for each repository; clients may ask for many names
+MAX_TOKEN_SIZES = 4 * 1024 * 1024  # characters of all tokens in the cache, with what they are for
 RENEW_AT = 0.8  # of the life of a token
 FETCH_BUDGET = 20.0  # seconds for one token; a question has 25 seconds
 
@@ -42,6 +43,11 @@ class TokenKey:
     service: str
     scope: str
     identity: str
+
+    @property
+    def size(self) -> int:
+        """How many characters it has."""
+        return len(self.realm) + len(self.service) + len(self.scope) + len(self.identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,8 @@ class TokenCache:
         task = self._tokens.get(key)
         if task is None or self._is_expired(task):
             task = asyncio.create_task(self._fetch(key, credentials, reach))
-            self._evict_tokens()
+            task.add_done_callback(lambda _: self._evict_tokens(0))
+            self._evict_tokens(1)
         self._tokens.pop(key, None)
         self._tokens[key] = task  # at the end, as the last used
         # Shielded, because other requests may wait for the same token.
@@ -85,13 +92,24 @@ class TokenCache:
         if task is not None and is_current and task.result().header == header:
             del self._tokens[key]
 
-    def _evict_tokens(self) -> None:
-        if len(self._tokens) < MAX_TOKENS:
+    def _evict_tokens(self, wanted: int) -> None:
+        """Make room for `wanted` tokens: without what has expired, then without the least used."""
+        sizes = {key: self._find_size(key, task) for key, task in self._tokens.items()}
+        total, most = sum(sizes.values()), MAX_TOKENS - wanted
+        if len(sizes) <= most and total <= MAX_TOKEN_SIZES:
             return
         for key in [key for key, task in self._tokens.items() if self._is_expired(task)]:
+            total -= sizes[key]
             del self._tokens[key]
-        while len(self._tokens) >= MAX_TOKENS:
-            del self._tokens[next(iter(self._tokens))]
+        while len(self._tokens) > most or total > MAX_TOKEN_SIZES:
+            key = next(iter(self._tokens))
+            total -= sizes[key]
+            del self._tokens[key]
+
+    def _find_size(self, key: TokenKey, task: asyncio.Task[_Token]) -> int:
+        """Return the characters of a key and its token, which are not known while it comes."""
+        is_there = task.done() and not task.cancelled() and task.exception() is None
+        return key.size + (len(task.result().header) if is_there else 0)
 
     def _is_expired(self, task: asyncio.Task[_Token]) -> bool:
         if not task.done():

@@ -1,7 +1,7 @@
 """Builds what knows who asks, and decides who is let through."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,8 @@ from registry.access.login_limit import (
 from registry.access.networks import Networks
 from registry.access.proxies import TrustedProxies
 from registry.access.record_collector import RecordCollector
-from registry.access.record_files import FAILURES, RecordFiles
+from registry.access.record_files import RecordFiles
+from registry.access.records import RecordGroup
 from registry.access.rules import Rule, Rules
 from registry.access.shown_addresses import ShowAddress, choose_form
 from registry.access.signed_tokens import TokenSigner, open_key
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
     from registry.access.record_reader import RecordReader
 
 
-FAILURES_SHARE = 4  # failures of nobody get one of so many equal parts of the space for records
+# Of so many equal parts of the space for records, one is for failures of clients that have proved
+# nothing, and with users another one for what such clients have pulled.
+ANYBODYS_SHARE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +124,21 @@ def build_expiry_watch(servers: Mapping[str, Path], authorities: Mapping[str, Pa
     return ExpiryWatch(servers, authorities)
 
 
-def build_record_files(settings: Settings, folder: DataFolder) -> tuple[RecordFiles, RecordFiles]:
-    """Return the files of access records for one process, and those for failures of nobody.
+def build_record_files(settings: Settings, folder: DataFolder) -> Mapping[RecordGroup, RecordFiles]:
+    """Return the files of access records for one process.
 
-    The latter have a part of the space for themselves: anybody can make them grow.
+    Those that anybody can make grow have a part of the space for themselves.
     """
     build = partial(RecordFiles, folder.access_records, settings.access.records_for)
     limit = settings.access.records_limit
-    of_nobody = limit // FAILURES_SHARE
-    return build(limit - of_nobody), build(of_nobody, kind=FAILURES)
+    share = limit // ANYBODYS_SHARE
+    taken = 2 * share if settings.access.mode == "users" else share
+    sizes = {
+        RecordGroup.ACCESS: limit - taken,
+        RecordGroup.FAILURES: share,
+        RecordGroup.ANONYMOUS: share,
+    }
+    return {group: build(size, group=group) for group, size in sizes.items()}
 
 
 @asynccontextmanager
@@ -158,11 +167,11 @@ async def open_records(
     if not settings.access.records:
         yield None
         return
-    files, failures = build_record_files(settings, folder)
-    with closing(files), closing(failures):
-        collector = RecordCollector(
-            files, metrics.lost_records.inc, failures=failures, note_use=note_use
-        )
+    files = build_record_files(settings, folder)
+    with ExitStack() as opened:
+        for each in files.values():
+            opened.enter_context(closing(each))
+        collector = RecordCollector(files, metrics.lost_records.inc, note_use=note_use)
         async with Tasks() as tasks:
             tasks.keep(collector.keep_writing())
             yield collector

@@ -47,6 +47,7 @@ from registry.store.tags import TagFiles
 from registry.wiring.data_folder import open_database
 from registry.wiring.data_folder_checks import METRICS, check_data_folder, refuse_migration
 from registry.wiring.monitoring import MonitoringServices
+from registry.wiring.upstream_rules import build_tag_delays
 
 # Imported only where they are used: a server without them starts faster, and needs less memory.
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ class ContentServices:
     def deletion(self) -> ImageDeletion:
         """Removes images."""
         catalog = DeletionCatalog(self._database)
-        return ImageDeletion(catalog, self._handles.tags, self.evictor, self.locks)
+        tags, delays = self._handles.tags, build_tag_delays(self._settings)
+        return ImageDeletion(catalog, tags, self.evictor, self.locks, delays.is_delayed)
 
     @cached_property
     def expiry(self) -> Expiry:
@@ -155,10 +157,8 @@ class ContentServices:
     @cached_property
     def audit(self) -> Audit:
         """Checks all stored blobs."""
-        store, clock = self._handles.store, self._clock
-        return Audit(
-            self._audit_catalog, self._usage_catalog, store, self.space, self.rebuild, clock=clock
-        )
+        usage, store = self._usage_catalog, self._handles.store
+        return Audit(self._audit_catalog, usage, store, self.space, self.rebuild, clock=self._clock)
 
     @cached_property
     def rebuild(self) -> Rebuild:

@@ -125,7 +125,7 @@ async def _maintain(
     settings: Settings, folder: DataFolder, metrics: Metrics, catalog: FileIdentity | None
 ) -> None:
     async with open_content(settings, metrics) as content, Tasks() as tasks:
-        tasks.keep(keep_tidy(*build_record_files(settings, folder)))
+        tasks.keep(keep_tidy(*build_record_files(settings, folder).values()))
         refused = RefusedTags(TagFiles(folder.tags), content.manifests.histories)
         tasks.keep(refused.keep_few())
         recording = content.monitoring.build_recording(metrics.store)

@@ -12,7 +12,7 @@ import pytest
 from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 
 from registry.access import login_limit, passwords
-from registry.api import connection, open_requests, socket_writing
+from registry.api import connection, open_requests, socket_writing, tags_and_referrers
 from registry.catalog import upstream_lists
 from registry.content import pull_log
 from registry.mirror import question_limit, repository_list
@@ -28,6 +28,7 @@ from registry.upstream import (
     tokens,
     www_authenticate,
 )
+from tests.architecture.access_sentences import ACCESS_SENTENCES
 from tests.architecture.page_sentences import list_sentences
 from tests.architecture.source import ROOT, read_sources
 from tests.architecture.tag_sentences import ADVICE, TAG_SENTENCES
@@ -74,22 +75,6 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "If others can read an existing one, a password file, the key of `tls_key` or a settings file with the password of a `proxy`, `serve` and `config check` say so.": "unit/settings/test_exposure.py::test_what_others_can_read_is_named",
         "They also say so if others can change such a file.": "unit/settings/test_exposure.py::test_what_others_can_read_is_named",
         "Links in the place of files that are about to be written are not followed.": "unit/store/test_links.py::test_links_are_not_followed",
-        # Records of pulls
-        "The catalog records which address pulled which image, for at most 400 days, and the newest 250,000 of these records.": "unit/catalog/test_last_used.py::test_records_of_ever_new_clients_are_bounded",
-        "`entrepot images warm --pulled-since` uses these records.": "integration/test_warm_command.py::test_what_was_pulled_is_a_source",
-        "The log has the same facts.": "integration/test_pull_base.py::test_the_address_of_a_client_is_that_of_its_connection",
-        'With `access.mode = "users"`, or with `access.records = true`, each answer is recorded too, with the user and the rule, for `access.records_for` ([access](access.md#who-has-pulled-what)); other users of the machine cannot read these records, and no password and no token is in them.': "integration/test_access_records.py::test_what_was_served_is_recorded integration/test_record_settings.py::test_the_last_answers_before_a_stop_are_recorded unit/access/test_record_files.py::test_old_files_are_deleted unit/access/test_record_files.py::test_other_users_cannot_read_records integration/test_access_records.py::test_no_secret_is_recorded",
-        "`access.addresses` says what is kept of an address in all three: all of it, its network, or nothing.": "integration/test_record_settings.py::test_no_more_of_an_address_is_kept_than_is_wanted",
-        "If clients come through a proxy, the recorded address is the proxy's, unless `server.trusted_proxies` names its network.": "integration/test_pull_base.py::test_the_address_of_a_client_is_that_of_its_connection integration/test_trusted_proxies.py::test_the_log_and_the_history_have_the_address_of_the_client",
-        # TLS
-        "With `tls_cert` and `tls_key`, the mirror speaks TLS 1.2 and 1.3, and nothing older.": "integration/test_serve_tls.py::test_images_come_over_tls unit/server/test_live_tls.py::test_older_versions_are_refused unit/server/test_live_tls.py::test_newer_versions_are_spoken",
-        "If the files change, new connections use them within a second; those that are open stay, and half of a pair is not used.": "integration/test_certificate_renewal.py::test_a_renewed_certificate_is_used_within_a_second integration/test_certificate_renewal.py::test_half_a_pair_is_not_used",
-        'With `client_ca` and `access.mode = "users"`, the common name in a client\'s certificate says who it is, if there is a user of this name.': "integration/test_client_certificates.py::test_a_certificate_says_who_asks",
-        "A client may have none, but a certificate that cannot be verified ends the handshake.": "integration/test_client_certificates.py::test_a_certificate_says_who_asks integration/test_client_certificates.py::test_a_certificate_of_another_authority_ends_the_handshake",
-        "An answer that is repeated from memory is never sent to a client with another certificate.": "integration/test_client_certificates.py::test_requests_at_once_are_answered_to_their_own_client unit/api/test_replaying_protocol.py::test_an_answer_is_for_its_certificate",
-        "There is no list of revoked certificates: remove the user, who pulls nothing more within a second, also on open connections.": "integration/test_client_certificates.py::test_a_removed_user_pulls_nothing_more",
-        "The rest of a blob that is being sent to a removed user, or by a removed token, is not sent.": "integration/test_access_changes.py::test_a_running_answer_ends_with_its_account unit/access/test_control.py::test_another_password_ends_the_answers_of_the_former_one",
-        "Whoever has the `ca.key` of `entrepot tls` can play your mirror for its clients, and any user for your mirror: only its owner can read the file, and the mirror does not need it, so you can keep it elsewhere.": "unit/access/test_certificates.py::test_keys_are_secret",
         # Private images
         'With `access.mode = "open"`, every client that reaches the mirror can pull every image that your configured credentials can see: restrict who can reach `server.listen`.': ADVICE,
         'With `"users"`, rules decide who may pull what, before anything is looked up, and a registry with a username is closed to whoever no rule names it for ([access](access.md), [record 0040](decisions/0040-users-tokens-and-rules.md)).': "integration/test_access.py::test_every_endpoint_asks_the_rules unit/access/test_rules.py::test_a_rule_for_everything_does_not_open_a_private_registry",
@@ -181,6 +166,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "body of a request, which no pull has | read for 2 s after the answer | the connection is closed": "unit/server/test_connections.py::test_an_endless_body_is_cut_after_the_answer",
         "ranges of one request | 64 | the whole blob is sent": "unit/oci/test_byte_ranges.py::test_most_spans_are_accepted unit/oci/test_byte_ranges.py::test_malformed_range_means_the_whole",
     }
+    | ACCESS_SENTENCES
     | TAG_SENTENCES
     | THREAT_SENTENCES
 )
@@ -222,6 +208,7 @@ def write_numbers() -> list[str]:
         f"| {www_authenticate._LONGEST_HEADER // KIB} KiB, {link_header.LONGEST_HEADER // KIB} KiB |",
         f"| time without a byte of content | {client.STALL:.0f} s |",
         f"| {tokens.MAX_TOKEN_BODY // MIB} MiB, {tokens.FETCH_BUDGET:.0f} s |",
+        f"| {tokens.MAX_TOKENS:,}, and {tokens.MAX_TOKEN_SIZES // MIB} MiB together |",
         f"| {tokens.SHORTEST_LIFE / 60:.0f} minute to {tokens.LONGEST_LIFE / 3600:.0f} hours |",
         f"| {pagination.MAX_PAGE // MIB} MiB, {documents.MAX_VALUES:,} values |",
         f"| {pagination.MAX_LIST // MIB} MiB, {pagination.MAX_TAGS:,} tags or {manifest.MAX_DESCRIPTORS:,} referrers, {pagination.MAX_PAGES:,} pages, {pagination.LONGEST:.0f} s |",
@@ -242,6 +229,8 @@ def write_numbers() -> list[str]:
         f"(`readers_per_download`) | {limits.readers_per_download:,} |",
         f"with a lower priority than pulls | {passwords.MOST_WAITING} |",
         f"| repositories that are looked at for one page of `_catalog` | {repository_list.MOST:,}, in steps of {repository_list.STEP} |",
+        f"| tags in one answer, whatever `n` is | {tags_and_referrers.TAGS_PAGE:,} |",
+        f"| recorded lists of tags or referrers of more than {pagination.SMALL_LIST // KIB} KiB that",
         f"| pulls that wait to be recorded, if the catalog refuses | {pull_log.MOST_NOTED:,} |",
         f"| {limits.not_found_per_address} a second, and {limits.not_found_per_address * question_limit.BURST:.0f} at once |",
         f"| further ones wait for up to {question_limit.PATIENCE:.0f} s and",

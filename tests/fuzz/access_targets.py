@@ -4,7 +4,7 @@ import base64
 from contextlib import suppress
 from ipaddress import ip_address
 
-from registry.access.accounts import Accounts, make_token, mask_tokens, refuse_tokens
+from registry.access.accounts import Accounts, make_token
 from registry.access.challenges import Asked, Challenges
 from registry.access.credentials import Bearer, Login, parse_authorization, split_path
 from registry.access.principals import ANONYMOUS
@@ -14,6 +14,7 @@ from registry.access.scopes import MOST, parse_scopes
 from registry.access.signed_tokens import Statement, TokenSigner
 from registry.errors import CredentialsInvalid, InvalidInput, TokenMisplaced
 from registry.oci.registries import Registries
+from registry.oci.token_texts import mask_tokens, refuse_tokens
 
 NOW = 1_800_000_000.0
 SIGNER = TokenSigner(b"k" * 32)

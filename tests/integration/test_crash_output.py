@@ -43,12 +43,21 @@ def test_processes_that_die_show_no_secret(tmp_path: Path, hub: FakeUpstream) ->
         client = Thread(target=_send, args=(mirror.host, request.encode()))
         client.start()
         wait_until(lambda: hub.journal.count("cdn"), "the download has begun")
-        for child in list_children(mirror.pid):
+        children = list_children(mirror.pid)
+        assert {read_core_limit(each) for each in (mirror.pid, *children)} == {"0 0"}
+        for child in children:
             os.kill(child, signal.SIGABRT)
         wait_until(lambda: mirror.log().count("Fatal Python error") >= 2, "two processes died")
         client.join()
 
     assert mirror.events("a process died and is replaced")
+
+
+def read_core_limit(pid: int) -> str:
+    """Return how large the core dump of a process may be: the soft and the hard limit."""
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    (found,) = (line for line in lines if line.startswith("Max core file size"))
+    return " ".join(found.split()[4:6])
 
 
 def _send(host: str, request: bytes) -> None:

@@ -37,7 +37,7 @@ def walk(mirror: MirrorProcess, path: str) -> Iterator[Answer]:
 
 
 def test_tags_are_listed_in_ascii_order(shared_mirror: MirrorProcess, tagged: str) -> None:
-    """Without `n` all tags come at once, sorted by their bytes, under the name that was asked."""
+    """Without `n` many tags come at once, sorted by their bytes, under the name that was asked."""
     answer = fetch(f"{shared_mirror.url}/v2/{tagged}/tags/list")
 
     assert answer.json() == {"name": tagged, "tags": TAGS}
@@ -142,6 +142,22 @@ def test_the_upstreams_pages_are_joined(
 
     assert tags == answer.json()["tags"]
     assert shared_hub.journal.count("tags", "GET", "team/many") >= 3, shared_hub.journal
+
+
+def test_a_page_of_tags_has_a_limit(shared_mirror: MirrorProcess, shared_hub: FakeUpstream) -> None:
+    """Whatever `n` is, it has 10,000 tags at most; the others come by its Link."""
+    image = shared_hub.add_image("team/very-many", None, [b"very many"])
+    tags = sorted(f"t{number}" for number in range(10_001))
+    for tag in tags:
+        shared_hub.tag("team/very-many", tag, image.digest)
+    path = "/v2/team/very-many/tags/list"
+
+    pages = [
+        [each.json()["tags"] for each in walk(shared_mirror, f"{path}{query}")]
+        for query in ("", "?n=999999")
+    ]
+
+    assert pages == [[tags[:10_000], tags[10_000:]]] * 2
 
 
 def test_the_catalog_lists_what_is_kept(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:

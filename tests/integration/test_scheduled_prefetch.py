@@ -21,10 +21,16 @@ def await_runs(mirror: MirrorProcess, count: int) -> list[dict[str, object]]:
 def test_images_are_there_before_anybody_pulls(
     make_mirror: MirrorMaker, hub: FakeUpstream, tmp_path: Path
 ) -> None:
-    """Named and listed images are downloaded at the start; one that fails is logged."""
+    """Named and listed images are downloaded at the start; one that fails is logged.
+
+    No registry is asked for a name with a token of a mirror in it.
+    """
     named = hub.add_image("night/named", "1", [make_layer(1)])
     listed = hub.add_image("night/listed", "1", [make_layer(2)])
-    (tmp_path / "images.txt").write_text("night/listed:1\nnight/nosuch:1\nother.example/a:1\n")
+    misplaced = f"t/ent_abcd2345_{'abcdefgh' * 4}/night/listed:1"
+    (tmp_path / "images.txt").write_text(
+        f"night/listed:1\nnight/nosuch:1\nother.example/a:1\n{misplaced}\n"
+    )
     prefetch = {
         "name": "nightly",
         "every": "6h",
@@ -45,7 +51,9 @@ def test_images_are_there_before_anybody_pulls(
     }
     assert is_warm(mirror, named, listed)
     lost = {each["image"] for each in mirror.events("image not prefetched")}
-    assert lost == {"docker.io/night/nosuch:1", "other.example/a:1"}
+    hidden = "t/ent_********/night/listed:1"
+    assert lost == {"docker.io/night/nosuch:1", "other.example/a:1", hidden}
+    assert not [each for each in hub.journal if "ent_" in each.path]
     [unread] = mirror.events("list not prefetched")
     assert "nosuch.txt: cannot be read" in unread["why"]
     wait_until(lambda: mirror.events("prefetch planned"), "the next run is planned")

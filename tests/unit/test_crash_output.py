@@ -22,6 +22,7 @@ def crash(password):
     copied = [password]
     raise RuntimeError(SAID)
 """
+NOT_ALLOWED = 77  # an exit code
 CRASHES = {
     "a program": "crash(SAID)",
     "a thread": "t = threading.Thread(target=crash, args=(SAID,)); t.start(); t.join()",
@@ -105,6 +106,35 @@ def test_a_fault_shows_no_secret() -> None:
 
     assert b"Fatal Python error" in done.stderr
     refuse_secrets("the output", done.stdout + done.stderr)
+
+
+def test_no_core_dump_is_written() -> None:
+    """Whatever limit a process inherits, it has none left, and neither have those that it forks."""
+    program = f"""
+import resource
+try:
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
+except ValueError:
+    raise SystemExit({NOT_ALLOWED})
+{BEGIN}
+print(resource.getrlimit(resource.RLIMIT_CORE))
+child = os.fork()
+if not child:
+    os.abort()
+print(os.WCOREDUMP(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=os.environ | {"SAID": MARK},
+    )
+    if done.returncode == NOT_ALLOWED:
+        pytest.skip("this user may not raise the limit of core dumps")
+
+    assert done.stdout.splitlines() == ["(0, 0)", "False"], done.stderr
 
 
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES)

@@ -32,10 +32,12 @@ def with_accounts(
     *,
     as_json: bool,
     adds: bool = False,
+    by_password: bool = False,
 ) -> None:
     """Run `work` on the accounts of the data folder, and print the report that it returns.
 
-    With `adds`, the data folder is made if it is missing, and stderr says what else is needed.
+    With `adds`, the data folder is made if it is missing, and stderr says what else is needed; with
+    `by_password`, so that somebody can log in.
     """
 
     async def run(session: Session) -> bool:
@@ -44,7 +46,7 @@ def with_accounts(
         report = await work(open_accounts(session.settings, session.content.locks))
         print_report(report, draw, as_json=as_json)
         if adds:
-            _advise(session)
+            _advise(session, by_password=by_password)
         return True
 
     operate(config, run, create_missing if adds else nullcontext)
@@ -58,10 +60,15 @@ def format_last_use(moment: float | None) -> str:
     return "within the hour" if 0 <= age < _HOUR else format_age(moment)
 
 
-def _advise(session: Session) -> None:
+def _advise(session: Session, *, by_password: bool) -> None:
     """Say on stderr what is missing, so that accounts have an effect."""
     access = session.settings.access
     if access.mode == "open":
         warn('access.mode is "open", so everybody may pull: write mode = "users" in [access]')
     elif not access.rules:
         warn("no rule allows anything: write [[access.rules]] in the settings")
+    elif by_password and not access.login_hosts:
+        warn(
+            "access.login_hosts is empty, so no client is asked for a password: write the name by"
+            ' which clients log in, such as login_hosts = ["mirror.lan"]'
+        )

@@ -27,6 +27,9 @@ _Expires = Annotated[
 ]
 
 
+_PORT = 5000  # of server.listen, if it was not changed
+
+
 def build_tokens_app() -> typer.Typer:
     """Return the sub-command `tokens`."""
     app = typer.Typer(
@@ -73,9 +76,13 @@ def _read_life(text: str | None) -> float:
 def _draw_new(token: NewToken) -> Iterator[str]:
     yield f"made the token {token.name}; it is shown only now:"
     yield Verbatim(f"  {token.token}")
-    yield "in registry-mirrors of dockerd:"
-    yield Verbatim(f"  https://MIRROR/t/{token.token}/")
-    yield f"with podman, skopeo or docker: log in as {token.name}, with the token as password"
+    yield "in registry-mirrors of dockerd 24 and newer; without TLS it begins with http:"
+    yield Verbatim(f"  https://MIRROR:{_PORT}/t/{token.token}/")
+    yield (
+        f"with podman, skopeo or docker: log in as {token.name}, with the token as password, at a"
+        " name in access.login_hosts"
+    )
+    yield f"MIRROR:{_PORT} is the address by which clients reach the mirror"
 
 
 def remove_token(name: _Name, config: Config = None, as_json: Json = False) -> None:

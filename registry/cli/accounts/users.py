@@ -58,7 +58,7 @@ def add_user(
         password = None if no_password else _read_password(from_stdin=password_stdin)
         return _describe(await accounts.add_user(name, password, groups or ()))
 
-    with_accounts(config, add, _draw_added, as_json=as_json, adds=True)
+    with_accounts(config, add, _draw_added, as_json=as_json, adds=True, by_password=not no_password)
 
 
 def _draw_added(user: UserReport) -> Iterator[str]:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from registry.access.accounts import refuse_tokens
 from registry.cli.messages import warn
 from registry.cli.terminal import format_count
 from registry.image_lists.results import DOCKER_HUB, Certainty, Entry, ListedImage, Note, merge
 from registry.oci.registries import Registries
+from registry.oci.token_texts import refuse_tokens
 
 NO_IMAGE = "it names no image"
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from registry.access import record_collector
 from registry.access.record_collector import MOST_FAILED_NAMES, RecordCollector
 from registry.access.record_files import Appended, RecordFiles
-from registry.access.records import AccessRecord, AnswerFacts, parse_record
+from registry.access.records import AccessRecord, AnswerFacts, RecordGroup, parse_record
 
 FACTS = AnswerFacts("alice", "token", "GET", "manifests", "docker.io/team/app", "1")
 MISSING = replace(FACTS, status=404)
@@ -37,11 +37,14 @@ class Site:
 
     def __init__(self) -> None:
         self.now = 1000.25
-        self.files, self.failures = Files(), Files()
+        self.files, self.failures, self.anonymous = Files(), Files(), Files()
         self.lost = 0
-        self.collector = RecordCollector(
-            self.files, self._lose, lambda: self.now, failures=self.failures
-        )
+        files = {
+            RecordGroup.ACCESS: self.files,
+            RecordGroup.FAILURES: self.failures,
+            RecordGroup.ANONYMOUS: self.anonymous,
+        }
+        self.collector = RecordCollector(files, self._lose, lambda: self.now)
 
     def _lose(self, count: int) -> None:
         self.lost += count
@@ -103,30 +106,44 @@ async def test_what_nobody_did_not_get_is_recorded_elsewhere(
     site: Site, facts: AnswerFacts
 ) -> None:
     """Anybody can make any number of these; they take no place from what was pulled."""
-    served = replace(facts, status=200, is_refused=False)
-    left = replace(facts, status=499, is_refused=False)
     named = replace(facts, user="alice")
-    for each in (facts, served, left, named):
+    for each in (facts, named):
         site.add(each)
     site.now += 1
 
-    assert [each.facts for each in await site.write()] == [served, left, named]
+    assert [each.facts for each in await site.write()] == [named]
     assert [each.facts for each in site.failures.records] == [facts]
 
 
-async def test_failures_of_nobody_leave_room_for_others(
+@pytest.mark.parametrize("status", [200, 499])
+async def test_what_a_rule_gives_to_anybody_is_recorded_elsewhere(site: Site, status: int) -> None:
+    """Without rules, everybody is as good as a user."""
+    allowed = AnswerFacts(proof="none", repository="docker.io/team/app", status=status)
+    unchecked = replace(allowed, proof="")
+    named = replace(allowed, user="alice", proof="token")
+    for each in (allowed, unchecked, named):
+        site.add(each)
+    site.now += 1
+
+    assert [each.facts for each in await site.write()] == [unchecked, named]
+    assert [each.facts for each in site.anonymous.records] == [allowed]
+
+
+async def test_what_anybody_can_make_leaves_room_for_others(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the disk does not keep up, the records of pulls are not those that are lost."""
+    """If the disk does not keep up, the records of users are not those that are lost."""
     monkeypatch.setattr(record_collector, "MOST_LINES", 8)
-    for number in range(20):
+    for number in range(2):
         site.add(AnswerFacts(reference=str(number), status=404, is_refused=True))
+    for number in range(20):
+        site.add(AnswerFacts(proof="none", reference=str(number)))
     for number in range(4):
         site.add(replace(FACTS, reference=str(number)))
     site.now += 1
 
     assert len(await site.write()) == 4
-    assert (len(site.failures.records), site.lost) == (4, 16)
+    assert (len(site.failures.records), len(site.anonymous.records), site.lost) == (2, 2, 18)
 
 
 async def test_whatever_differs_is_another_record(site: Site) -> None:

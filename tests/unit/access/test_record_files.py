@@ -14,9 +14,15 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from registry.access.record_files import CURRENT, FAILURES, LOCK, RecordFiles, list_closed
+from registry.access.record_files import CURRENT, LOCK, RecordFiles, list_closed
 from registry.access.record_reader import RecordReader
-from registry.access.records import AccessRecord, AnswerFacts, format_record, parse_record
+from registry.access.records import (
+    AccessRecord,
+    AnswerFacts,
+    RecordGroup,
+    format_record,
+    parse_record,
+)
 from registry.store.files import take_lock
 
 DAY = 86_400.0
@@ -254,17 +260,18 @@ def test_too_many_bytes_are_deleted_early(site: Site) -> None:
     ]
 
 
-def test_files_of_another_kind_are_not_deleted(site: Site) -> None:
-    """Each has a limit of its own: clients that are refused push out no record of a pull."""
-    failures = RecordFiles(site.folder, site.keep_for, 1, kind=FAILURES, clock=lambda: site.now)
+@pytest.mark.parametrize("group", [RecordGroup.FAILURES, RecordGroup.ANONYMOUS])
+def test_files_of_another_group_are_not_deleted(site: Site, group: RecordGroup) -> None:
+    """Each has a limit of its own: what anybody can make pushes out no record of a user."""
+    others = RecordFiles(site.folder, site.keep_for, 1, group=group, clock=lambda: site.now)
     for _ in range(3):
-        site.write(failures, "refused")
+        site.write(others, "anybody")
         site.write(mark="pulled")
         site.now += DAY
-    failures.tidy()
+    others.tidy()
     site.files.tidy()
 
-    assert list_closed(site.folder, FAILURES) == []
+    assert list_closed(site.folder, group) == []
     assert len(site.list_names()) == 3
 
 

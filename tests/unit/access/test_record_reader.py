@@ -57,10 +57,11 @@ def test_the_newest_file_comes_first(tmp_path: Path) -> None:
     assert [each.second for each in RecordReader(tmp_path).read(0)] == [7, 6, 5, 4, 3, 2, 1]
 
 
-def test_failures_of_nobody_are_among_the_others(tmp_path: Path) -> None:
-    """They are in files of their own, and are read by their times."""
-    (tmp_path / "failures-20240102T000000Z.jsonl").write_bytes(make(2) + make(4))
-    (tmp_path / "failures.jsonl").write_bytes(make(6))
+@pytest.mark.parametrize("group", ["failures", "anonymous"])
+def test_what_anybody_can_make_is_among_the_others(tmp_path: Path, group: str) -> None:
+    """It is in files of its own, and is read by its times."""
+    (tmp_path / f"{group}-20240102T000000Z.jsonl").write_bytes(make(2) + make(4))
+    (tmp_path / f"{group}.jsonl").write_bytes(make(6))
     close(tmp_path, "20240101T000000Z", make(1), make(3))
     (tmp_path / CURRENT).write_bytes(make(5) + make(7))
 

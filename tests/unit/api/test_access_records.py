@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from registry.access.record_collector import RecordCollector
 from registry.access.record_files import CURRENT, RecordFiles
-from registry.access.records import AccessRecord, AnswerFacts, parse_record
+from registry.access.records import AccessRecord, AnswerFacts, RecordGroup, parse_record
 from registry.access.shown_addresses import choose_form
 from registry.api.access_log import AccessEntry, AccessLog
 from registry.metrics.process_metrics import Metrics
@@ -23,7 +23,9 @@ class Site:
     def __init__(self, folder: Path, addresses: str = "whole") -> None:
         self._path = folder / CURRENT
         files = RecordFiles(folder, 1e9, 1 << 30, clock=lambda: 1000.0)
-        self._collector = RecordCollector(files, lambda _: None, lambda: 1000.0, failures=files)
+        self._collector = RecordCollector(
+            dict.fromkeys(RecordGroup, files), lambda _: None, lambda: 1000.0
+        )
         self.log = AccessLog(Metrics(), choose_form(addresses), self._collector)
 
     def write(self, client: str | None = "10.2.0.7", **facts: Any) -> None:

@@ -8,7 +8,7 @@ TAGS = [f"{number:06}" for number in range(10 * STEP)]
 
 
 async def test_a_page_needs_a_part_of_the_tags() -> None:
-    """From the tag `last` on, one more than the page has; without a number, all of them."""
+    """From the tag `last` on, one more than the page has; of a large page, all of them."""
     looked_at: list[str | None] = []
 
     def is_even(repository: str, tag: str | None) -> bool:
@@ -16,14 +16,14 @@ async def test_a_page_needs_a_part_of_the_tags() -> None:
         looked_at.append(tag)
         return int(tag or 1) % 2 == 0
 
-    async def find(count: int | None, last: str | None) -> list[str]:
+    async def find(count: int, last: str | None) -> list[str]:
         looked_at.clear()
         return await find_visible(TAGS, "docker.io/library/a", is_even, count, last)
 
     seen = await find(3, TAGS[STEP])
     assert seen[:4] == TAGS[STEP + 2 : STEP + 10 : 2]
     assert looked_at == TAGS[STEP + 1 : 2 * STEP + 1]
-    assert await find(None, None) == TAGS[::2]
+    assert await find(len(TAGS), None) == TAGS[::2]
     assert looked_at == TAGS
     assert await find(3, TAGS[-1]) == []
 
@@ -40,7 +40,7 @@ async def test_other_work_is_done_meanwhile() -> None:
 
     counting = asyncio.create_task(count_turns())
     await asyncio.sleep(0)
-    await find_visible(TAGS, "docker.io/library/a", lambda _, __: False, None, None)
+    await find_visible(TAGS, "docker.io/library/a", lambda _, __: False, 1, None)
     counting.cancel()
 
     assert turns >= len(TAGS) // STEP

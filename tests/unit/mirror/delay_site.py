@@ -5,6 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from registry.catalog.eviction_order import StoredBlobRecord
+from registry.catalog.last_used import LastUsedCatalog
+from registry.content.expiry import Expiry
 from registry.content.tag_control import TagControl
 from registry.mirror.manifests import ServedManifest
 from registry.oci.manifest import Manifest
@@ -88,6 +90,14 @@ class DelaySite:
         query = "SELECT size, used FROM blobs WHERE digest = ?"
         (row,) = self.parts.database.read(query, (str(manifest.digest),))
         await self.parts.content.evictor.delete([StoredBlobRecord(manifest.digest, *row)])
+        await self.restart()
+
+    async def expire(self, *, after: float, keep_for: float = WEEK) -> None:
+        """Let images expire that nobody has pulled for a while, and begin another process."""
+        self.now += after
+        content, uses = self.parts.content, LastUsedCatalog(self.parts.database)
+        await Expiry(uses, content.deletion, {"*": keep_for}, lambda: self.now).expire()
+        assert not self.parts.database.read("SELECT 1 FROM holdings")
         await self.restart()
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from registry.catalog.database import Database
+from registry.catalog.manifests import ManifestCatalog
 from registry.errors import NameUnknown, ReferrersUnsupported, UpstreamUnreachable
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.tags_and_referrers import ServedList
@@ -271,3 +272,27 @@ async def test_one_missing_repository_is_no_registry_without_the_api(
 
     assert (await ask_in_an_outage(site, source)).entries == []
     assert (await site.lists.list_referrers(THERE, IMAGE)).entries == []
+
+
+@pytest.mark.parametrize(("count", "at_once"), [(3, 5), (20_000, 1)])
+async def test_long_lists_are_read_one_at_a_time(
+    site: ProcessParts, source: MemorySource, count: int, at_once: int
+) -> None:
+    """Each takes much memory until its answer is made; short ones do not wait for each other."""
+    source.tags[HERE.name] = [f"a-long-tag-{number:06}" for number in range(count)]
+    await ManifestCatalog(site.database).record(HERE, SBOM, None, site.now)
+    await site.lists.list_tags(HERE)
+    held, most = 0, 0
+
+    async def read() -> None:
+        nonlocal held, most
+        async with site.lists.take_turn(HERE):
+            held += 1
+            most = max(most, held)
+            assert len((await site.lists.list_tags(HERE)).entries) == count
+            await asyncio.sleep(0)
+            held -= 1
+
+    await asyncio.gather(*(read() for _ in range(5)))
+
+    assert most == at_once

@@ -83,3 +83,24 @@ def test_faults_name_the_cure(tmp_path: Path, text: str, key: str, words: str) -
     assert error.value.key == key
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("images = ['mirror.lan/t/ent_abcd2345_SECRET/app']", "a token of a mirror stands in it"),
+        ("images = ['redis:ent_abcd2345_SECRET']", "a token of a mirror stands in it"),
+        ("images = ['ann:SECRET@registry.lan/app']", "is not the name of an image"),
+        ("images = ['https://ann:SECRET@registry.lan/app']", "is not the name of an image"),
+        ("lists = ['https://ann:SECRET@lists.lan/images.txt']", "an address stands where a file"),
+    ],
+)
+def test_secrets_are_refused_and_not_shown(tmp_path: Path, source: str, words: str) -> None:
+    """A registry would be asked for what stands in them, and everybody can read the error."""
+    secret = "abcdefgh" * 4
+
+    with pytest.raises(SettingsError) as error:
+        load(tmp_path, f"{HEAD}at = '02:30'\n{source.replace('SECRET', secret)}\n")
+
+    assert words in str(error.value)
+    assert secret not in str(error.value)

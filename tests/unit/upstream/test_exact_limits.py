@@ -65,6 +65,28 @@ async def test_life_of_a_token(stated: float | None, life: float) -> None:
             assert len(server.requests) == 2
 
 
+async def test_size_of_all_tokens() -> None:
+    """They have 4 MiB of each upstream; the one that was used longest ago makes room."""
+    token = "t" * (32 * KIB)
+
+    async def answer(_: RawRequest) -> AsyncIterator[bytes]:
+        yield write_answer(json.dumps({"token": token}).encode())
+
+    with RawServer(answer) as server:
+        keys = [TokenKey(f"{server.url}/token", "", str(number), "") for number in range(128)]
+        async with httpx.AsyncClient() as client:
+            cache = TokenCache(client, lambda: 1000.0)
+            for key in (*keys[:127], *keys[:1]):
+                await cache.get(key, None)
+            assert len(server.requests) == 127
+            await cache.get(keys[127], None)
+            for key in (*keys[2:], *keys[:1]):
+                await cache.get(key, None)
+            assert len(server.requests) == 128
+            await cache.get(keys[1], None)
+            assert len(server.requests) == 129
+
+
 @pytest.mark.parametrize(("length", "is_read"), [(8 * KIB, True), (8 * KIB + 1, False)])
 def test_length_of_a_challenge(length: int, is_read: bool) -> None:
     """What stands behind 8 KiB is not read."""
