@@ -144,7 +144,7 @@ def play(root: Path, client: str, what: str) -> None:
         return
     mirror = parse_mirror(what, ["docker.io", "ghcr.io"], ca=CA if "https" in what else "")
     try:
-        plan = CLIENTS[client](mirror, Scope(), installation.read_text)
+        plan = CLIENTS[client](mirror, Scope(), installation.read_without(client))
         installation.write(client, plan)
     except (Refusal, ClientFileInvalid):
         return

@@ -13,6 +13,13 @@ _STATES = MappingProxyType(
         "changed": "removed from {path} what was written for {client}; its other content stays",
     }
 )
+# What an earlier run has written, and this one does not need.
+_UNNEEDED = MappingProxyType(
+    {
+        "restored": "{path} needs nothing any more: what was written before is removed from it",
+        "deleted": "{path} is not needed any more: it is deleted",
+    }
+)
 
 
 def draw_setup(report: ClientSetup) -> Iterator[str]:
@@ -37,8 +44,8 @@ def _draw_preview(report: ClientSetup) -> Iterator[str]:
 
 
 def _draw_file(file: ClientFile) -> Iterator[str]:
-    if file.state == "unchanged":
-        yield f"{file.path} has this already."
+    if file.state in _UNNEEDED or file.state == "unchanged":
+        yield _UNNEEDED.get(file.state, "{path} has this already.").format(path=file.path)
         yield ""
         return
     yield f"{file.path}{' (new)' if file.state == 'new' else ''}:"
@@ -51,6 +58,9 @@ def _draw_written(report: ClientSetup) -> Iterator[str]:
     if not report.files:
         yield "nothing to do: all of it is written already"
     for file in report.files:
+        if file.state in _UNNEEDED:
+            yield _UNNEEDED[file.state].format(path=file.path)
+            continue
         kept = f"; the former one is {file.copy}" if file.copy else ""
         yield f"wrote {file.path}{kept}"
         if file.is_open:
