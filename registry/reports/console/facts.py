@@ -32,9 +32,11 @@ from registry.reports.console.overview import Overview, Room, find_full_in
 from registry.reports.console.totals import StoreTotals, Totals
 from registry.reports.console.upstreams import UpstreamList, UpstreamReport
 from registry.reports.space import find_growth
+from registry.reports.status import count_refused
 from registry.reports.traffic import MONTH, WEEK, report_traffic
 
 HOUR = 3600.0
+FRESH = 10.0  # seconds for which what was counted today is not read again: that takes up to 25 ms
 SHOWN_EVENTS = 12
 
 
@@ -73,6 +75,7 @@ class ConsoleFacts:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         images = sources.images
+        self._refused, self._counted_at = 0, 0.0
         self._totals = StoreTotals(sources.break_down, images.list_sizes, images.list_ordered)
 
     async def read_overview(self) -> Overview:
@@ -131,8 +134,18 @@ class ConsoleFacts:
                 room.limit,
                 room.pinned,
                 limits,
+                refused=await self._count_refused(now),
+                has_reserve=room.free >= room.reserve,
             )
         )
+
+    async def _count_refused(self, now: float) -> int:
+        """Return how often a blob was not stored today, as it was known some seconds ago."""
+        if not 0 <= now - self._counted_at < FRESH:
+            (today,) = self._sources.list_days(1)
+            self._refused = count_refused(await self._sources.read_days(1), today)
+            self._counted_at = now
+        return self._refused
 
     def _read_room(self, totals: Totals | None) -> Room:
         used, limit, reserve, free = self._sources.read_space()
