@@ -1,7 +1,9 @@
 """The pages of the console over HTTP: who may see them, in which form, with which headers."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -24,6 +26,8 @@ from registry.reports.console.facts import ConsoleFacts
 from registry.reports.json import format_json
 
 LARGEST_FORM = 16 * 1024  # bytes
+_CHARSET = "utf-8"  # of our pages, so browsers send their forms in it
+_NO_FORM = "this is not a form of the console"
 _REFUSED = HTTPStatus.FORBIDDEN
 _OF_ONE_VISIT = ("lang", "done", "freed")  # values of addresses that no link repeats
 
@@ -57,6 +61,7 @@ class Site:
         self._by_path = {each.path: each for each in self._files.values()}
         self._renderer = Renderer(load_messages(), self._files)
         self._feed = LiveFeed(self._render_parts)
+        self._changing: set[asyncio.Task[web.StreamResponse]] = set()
 
     def close(self) -> None:
         """End the answers that would not end by themselves."""
@@ -74,7 +79,7 @@ class Site:
         visit = Visit(request, await self._visitors.find(request), language)
         try:
             response = await self._answer(visit)
-        except EntrepotError as error:
+        except (EntrepotError, OSError) as error:
             response = self._explain(visit, error)
         if not response.prepared:
             add_security_headers(response.headers)
@@ -88,7 +93,11 @@ class Site:
         if not visit.visitor.is_admitted:
             return self._ask_for_login(visit)
         if visit.request.method == "POST":
-            return await self._change(visit)
+            # The server cancels what it does for a browser that has left; a change is done anyway.
+            changing = asyncio.create_task(self._change(visit))
+            self._changing.add(changing)
+            changing.add_done_callback(self._changing.discard)
+            return await asyncio.shield(changing)
         return await self._read(visit)
 
     async def _read(self, visit: Visit) -> web.StreamResponse:
@@ -96,7 +105,8 @@ class Site:
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, headers={"Allow": "GET, HEAD, POST"})
         if request.path == "/live" and request.method == "GET":
-            return await self._feed.answer(request, visit.language)
+            is_admitted = partial(self._visitors.is_still_admitted, visit.visitor)
+            return await self._feed.answer(request, visit.language, is_admitted)
         make = self._pages.find(request.path)
         if make is None:
             return self._refuse(visit, "unknown", HTTPStatus.NOT_FOUND)
@@ -133,7 +143,7 @@ class Site:
             "language_links": links,
         }
 
-    def _explain(self, visit: Visit, error: EntrepotError) -> web.Response:
+    def _explain(self, visit: Visit, error: EntrepotError | OSError) -> web.Response:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         if isinstance(error, InvalidInput):
             status = HTTPStatus.BAD_REQUEST
@@ -208,7 +218,7 @@ class Site:
     async def _render_parts(self, language: str) -> Mapping[str, str]:
         """Return the parts of pages that change while somebody looks at them.
 
-        If the catalog cannot be read at the moment, nothing changes.
+        If the catalog or the disk cannot be read at the moment, nothing changes.
         """
         try:
             values: dict[str, Any] = {
@@ -217,7 +227,7 @@ class Site:
                 "downloads": self._facts.take_downloads(),
                 "draw_room": draw_room,
             }
-        except EntrepotError:
+        except (EntrepotError, OSError):
             return {}
         names = ("health", "room", "downloads")
         return {name: self._renderer.render(f"_{name}", language, **values) for name in names}
@@ -229,11 +239,15 @@ async def _read_form(request: web.Request) -> Mapping[str, str]:
     Raises:
         InvalidInput: it is too large, or no form.
     """
-    kind = request.content_type
+    kind, charset = request.content_type, (request.charset or _CHARSET).lower()
     length = request.content_length
-    if kind != "application/x-www-form-urlencoded" or length is None or length > LARGEST_FORM:
-        raise InvalidInput("this is not a form of the console")
-    fields = await request.post()
+    is_form = kind == "application/x-www-form-urlencoded" and charset == _CHARSET
+    if not is_form or length is None or length > LARGEST_FORM:
+        raise InvalidInput(_NO_FORM)
+    try:
+        fields = await request.post()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(_NO_FORM) from error
     return {key: value for key, value in fields.items() if isinstance(value, str)}
 
 
