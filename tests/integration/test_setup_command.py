@@ -55,6 +55,21 @@ def test_it_writes_once_and_undoes(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_not_needed_any_more_is_named(tmp_path: Path) -> None:
+    """A run for one registry after one for all: the file for all would still count."""
+    words = ("setup", "nerdctl", "--mirror", MIRROR, "--root", str(tmp_path))
+    everywhere = "/etc/containerd/certs.d/_default/hosts.toml"
+    assert run_command(*words, "--write").returncode == 0
+
+    shown = run_command(*words, "--registries", "ghcr.io").stdout
+    assert f"{everywhere} is not needed any more: --write deletes it\n" in shown
+    assert (tmp_path / everywhere[1:]).exists()
+
+    written = run_command(*words, "--registries", "ghcr.io", "--write").stdout
+    assert f"\ndeleted {everywhere}, which is not needed any more\n" in written
+    assert not (tmp_path / everywhere[1:]).exists()
+
+
 def test_without_an_address_it_is_the_mirror_of_this_machine(tmp_path: Path) -> None:
     """Its address and registries are those of the settings."""
     config = tmp_path / "entrepot.toml"
