@@ -132,7 +132,8 @@ class Site:
         """Return the values that the layout of each page needs."""
         request, visitor = visit.request, visit.visitor
         query = [(key, value) for key, value in request.query.items() if key not in _OF_ONE_VISIT]
-        path = request.path if request.method != "POST" else "/"
+        path = request.rel_url.raw_path if request.method != "POST" else "/"
+        path = f"/{path.lstrip('/')}"  # two slashes would lead to another site
         links = {each: f"{path}?{urlencode([*query, ('lang', each)])}" for each in LANGUAGES}
         return {
             "navigation": NAVIGATION,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import ClientSession, ClientTimeout, web
@@ -35,7 +36,8 @@ class SlowDisk:
 @asynccontextmanager
 async def serve(visitors: Visitors, actions: object = None) -> AsyncIterator[web.AppRunner]:
     """Serve the forms of a console that has no facts, as the server does."""
-    site = Site(None, None, actions or FullDisk(), visitors, "1.0")  # type: ignore[arg-type]
+    pages = SimpleNamespace(find=lambda path: None, navigation=())
+    site = Site(None, pages, actions or FullDisk(), visitors, "1.0")  # type: ignore[arg-type]
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", site.answer)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
@@ -109,3 +111,24 @@ async def test_a_change_is_done_also_if_the_browser_leaves() -> None:
             await asyncio.sleep(0.01)
         actions.may_end.set()
         await actions.is_done.wait()
+
+
+@pytest.mark.parametrize(
+    ("path", "link"),
+    [
+        ("//evil.example/", "/evil.example/"),
+        ("///evil.example/", "/evil.example/"),
+        ("/%5Cevil.example/", "/%5Cevil.example/"),  # browsers read a backslash as a slash
+        ("/images/%22%3E", "/images/%22%3E"),
+    ],
+)
+async def test_no_link_leads_to_another_site(path: str, link: str) -> None:
+    """The links to other languages repeat the path, and a path may look like a site."""
+    async with serve(Visitors(None)) as runner, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection(*runner.addresses[0][:2])
+        writer.write(f"GET {path} HTTP/1.0\r\nAccept: text/html\r\n\r\n".encode())
+        page = (await reader.read()).decode()
+        writer.close()
+
+    assert f'href="{link}?lang=zh"' in page
+    assert 'href="//' not in page
