@@ -26,8 +26,6 @@ from registry.reports.console.facts import ConsoleFacts
 from registry.reports.json import format_json
 
 LARGEST_FORM = 16 * 1024  # bytes
-_CHARSET = "utf-8"  # of our pages, so browsers send their forms in it
-_NO_FORM = "this is not a form of the console"
 _REFUSED = HTTPStatus.FORBIDDEN
 _OF_ONE_VISIT = ("lang", "done", "freed")  # values of addresses that no link repeats
 
@@ -81,6 +79,8 @@ class Site:
             response = await self._answer(visit)
         except (EntrepotError, OSError) as error:
             response = self._explain(visit, error)
+        except UnicodeError:
+            response = self._refuse_form(visit)
         if not response.prepared:
             add_security_headers(response.headers)
             if request.query.get("lang", "") in LANGUAGES:
@@ -88,6 +88,8 @@ class Site:
         return response
 
     async def _answer(self, visit: Visit) -> web.StreamResponse:
+        if (visit.request.charset or "utf-8").lower() != "utf-8":  # our pages have UTF-8
+            return self._refuse_form(visit)
         if visit.request.path == "/login":
             return await self._log_in(visit)
         if not visit.visitor.is_admitted:
@@ -151,6 +153,10 @@ class Site:
         elif isinstance(error, Unknown):
             status = HTTPStatus.NOT_FOUND
         return self._refuse(visit, "failed", status, str(error))
+
+    def _refuse_form(self, visit: Visit) -> web.Response:
+        why = "this is not a form of the console"
+        return self._refuse(visit, "failed", HTTPStatus.BAD_REQUEST, why)
 
     def _refuse(self, visit: Visit, key: str, status: HTTPStatus, why: str = "") -> web.Response:
         """Return a page that says in one sentence why something was not done."""
@@ -240,15 +246,11 @@ async def _read_form(request: web.Request) -> Mapping[str, str]:
     Raises:
         InvalidInput: it is too large, or no form.
     """
-    kind, charset = request.content_type, (request.charset or _CHARSET).lower()
+    kind = request.content_type
     length = request.content_length
-    is_form = kind == "application/x-www-form-urlencoded" and charset == _CHARSET
-    if not is_form or length is None or length > LARGEST_FORM:
-        raise InvalidInput(_NO_FORM)
-    try:
-        fields = await request.post()
-    except UnicodeDecodeError as error:
-        raise InvalidInput(_NO_FORM) from error
+    if kind != "application/x-www-form-urlencoded" or length is None or length > LARGEST_FORM:
+        raise InvalidInput("this is not a form of the console")
+    fields = await request.post()
     return {key: value for key, value in fields.items() if isinstance(value, str)}
 
 

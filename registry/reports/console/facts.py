@@ -73,9 +73,9 @@ class ConsoleFacts:
     """Makes the reports of the pages; details of one image: `image_reader.py`."""
 
     def __init__(self, sources: Sources) -> None:
+        self._refused, self._counted_at = 0, 0.0
         self._sources = sources
         images = sources.images
-        self._refused, self._counted_at = 0, 0.0
         self._totals = StoreTotals(sources.break_down, images.list_sizes, images.list_ordered)
 
     async def read_overview(self) -> Overview:
@@ -104,6 +104,14 @@ class ConsoleFacts:
             downloads=self.take_downloads(),
             events=leave_out_downloads(self._list_events())[:SHOWN_EVENTS],
         )
+
+    async def _count_refused(self, now: float) -> int:
+        """Return how often a blob was not stored today, as it was known some seconds ago."""
+        if not 0 <= now - self._counted_at < FRESH:
+            (today,) = self._sources.list_days(1)
+            self._refused = count_refused(await self._sources.read_days(1), today)
+            self._counted_at = now
+        return self._refused
 
     async def judge(self) -> Health:
         """Return the worst finding of this moment.
@@ -138,14 +146,6 @@ class ConsoleFacts:
                 has_reserve=room.free >= room.reserve,
             )
         )
-
-    async def _count_refused(self, now: float) -> int:
-        """Return how often a blob was not stored today, as it was known some seconds ago."""
-        if not 0 <= now - self._counted_at < FRESH:
-            (today,) = self._sources.list_days(1)
-            self._refused = count_refused(await self._sources.read_days(1), today)
-            self._counted_at = now
-        return self._refused
 
     def _read_room(self, totals: Totals | None) -> Room:
         used, limit, reserve, free = self._sources.read_space()

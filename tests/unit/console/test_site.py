@@ -71,7 +71,7 @@ async def send(visitors: Visitors, path: str, body: bytes, kind: str = FORM) -> 
     [
         (b"token=\xff", FORM),
         (b"token=%FF", f"{FORM}; charset=no-such-charset"),
-        (b"+2AA-", f"{FORM}; charset=utf-7"),
+        (b"token=+2AA-", f"{FORM}; charset=utf-7"),
         (b"token=1", "multipart/form-data; boundary=x"),
         (b"token=" + b"1" * 20_000, FORM),
     ],
