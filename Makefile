@@ -103,11 +103,14 @@ version:                          ## name the next version: make version NEW=0.2
 	$(PYTHON) config/release/version.py $(NEW)
 	$(MAKE) sbom
 
+# Not every shell replaces ~ behind an equals sign.
+KEY = $(patsubst ~/%,$(HOME)/%,$(RELEASE_KEY))
+
 release: $(VENV)/run.stamp        ## write dist/release/: sdist, wheel, chart, signed checksums
-	config/release/check "$(RELEASE_KEY)"
+	config/release/check "$(KEY)"
 	rm -rf dist/release
 	config/release/build $(BIN)/python dist/release
-	config/release/sign dist/release "$(RELEASE_KEY)" || { rm -rf dist/release; false; }
+	config/release/sign dist/release "$(KEY)" || { rm -rf dist/release; false; }
 	@echo "dist/release/ has version $(VERSION); now tag it, and publish these files: git tag --sign v$(VERSION)"
 
 clean:                            ## delete the virtual environment, but not data/

@@ -28,6 +28,11 @@ _COUNT = """
     INSERT INTO days_counted VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
         SET requests = requests + excluded.requests, bytes = bytes + excluded.bytes
 """
+_DELETE_OLD = """
+    DELETE FROM days WHERE day < (
+        SELECT MIN(day) FROM (SELECT DISTINCT day FROM days ORDER BY day DESC LIMIT ?)
+    )
+"""
 _FIND_COUNTED = "SELECT kind, origin, requests, bytes FROM days_counted WHERE server = ?"
 
 
@@ -37,10 +42,11 @@ class DayCatalog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, day: str, servers: Mapping[str, Totals], *, oldest: str) -> None:
-        """Add to a day what each server has counted since the last time; delete days before others.
+    async def add(self, day: str, servers: Mapping[str, Totals], *, kept: int) -> None:
+        """Add to a day what each server has counted since the last time.
 
-        `servers` has the totals of each server since its start. Rows before `oldest` are deleted.
+        `servers` has the totals of each server since its start. The last `kept` days that have rows
+        are kept, and not those since a moment: a clock that is years ahead would delete them all.
         All is done in one transaction, so that nothing is lost or added twice.
 
         Raises:
@@ -53,7 +59,7 @@ class DayCatalog:
                 rows.executemany(_ADD, [(day, *key, *amounts) for key, amounts in new.items()])
                 counted = [(server, *key, *amounts) for key, amounts in new.items()]
                 rows.executemany(_COUNT, counted)
-            rows.execute("DELETE FROM days WHERE day < ?", (oldest,))
+            rows.execute(_DELETE_OLD, (kept,))
 
         await self._database.write(change)
 

@@ -34,7 +34,7 @@ class FileChange:
     """What a file has and shall have; `base` is its content without what clients need.
 
     `edits` are what all clients need in it then; if there are none, it is restored. `is_edited` if
-    others have changed it since it was written.
+    others have changed it since it was written. `is_undone` if a client does not need it any more.
     """
 
     path: PurePosixPath
@@ -46,6 +46,7 @@ class FileChange:
     edits: Mapping[str, tuple[Edit, ...]] = field(repr=False)
     is_secret: bool = False
     is_edited: bool = False
+    is_undone: bool = False
 
     @property
     def changes(self) -> bool:
@@ -102,8 +103,16 @@ def plan_undo(path: PurePosixPath, client: str, record: FileRecord, found: Found
     edits = {name: each for name, each in record.edits.items() if name != client}
     base = _find_base(path, record.kind, found)
     content = _merge(path, record.kind, base, edits) if edits else base
-    is_edited = _is_edited(found)
-    return FileChange(path, record.kind, found.content, base, content, edits, is_edited=is_edited)
+    return FileChange(
+        path,
+        record.kind,
+        found.content,
+        base,
+        content,
+        edits,
+        is_edited=_is_edited(found),
+        is_undone=True,
+    )
 
 
 def _is_edited(found: FoundFile) -> bool:

@@ -9,6 +9,7 @@ from registry.clients.edits import Document, Edit, SetValue, find
 from registry.clients.hosts_toml import PULLING, list_hosts_files
 from registry.clients.mirror import Mirror
 from registry.clients.plan import ClientPlan, FileEdits, Reader, Scope, install_ca
+from registry.settings.toml_statements import BY_HAND
 from registry.settings.values import Refusal
 
 CERTIFICATES = PurePosixPath("/etc/containerd/certs.d")
@@ -35,9 +36,8 @@ def plan_containerd(mirror: Mirror, scope: Scope, read: Reader) -> ClientPlan:
     """
     if scope.home is not None:
         return plan_nerdctl(mirror, scope, read)
-    text = read(CONFIGURATION)
-    document = toml_text.parse(text or "")
-    edits, folder = _choose_folder(document, is_new=not (text or "").strip())
+    document = toml_text.read_file(CONFIGURATION, read)
+    edits, folder = _choose_folder(document, is_new=not (read(CONFIGURATION) or "").strip())
     image = "docker.io/library/busybox:latest"
     configuration = (FileEdits(CONFIGURATION, "toml", edits),) if edits else ()
     return ClientPlan(
@@ -52,33 +52,51 @@ def plan_containerd(mirror: Mirror, scope: Scope, read: Reader) -> ClientPlan:
 
 def _choose_folder(document: Document, *, is_new: bool) -> tuple[tuple[Edit, ...], PurePosixPath]:
     """Return what `config.toml` needs, and the folder that it names."""
-    if _DISABLED & {str(each) for each in document.get("disabled_plugins", ())}:
+    disabled = document.get("disabled_plugins")
+    if isinstance(disabled, list) and _DISABLED & {str(each) for each in disabled}:
         return (), CERTIFICATES  # the plugin that would read the setting is off
     version = 2 if is_new else document.get("version")
     table = _TABLES.get(version) if isinstance(version, int) else None
     if table is None:
-        why = f"it has version {version or 1}, and not 2 or 3"
+        why = f"{CONFIGURATION} has version {version or 1}, and not 2 or 3"
         raise Refusal(
             why, "run `containerd config migrate`, and write what it prints into the file"
         )
-    registry: Any = find(document, table) or {}
-    _refuse_old_tables(registry)
-    named = str(registry.get("config_path") or "").split(":")[0]
-    if named:
-        return (), PurePosixPath(named)
+    registry: Any = find(document, table)
+    if registry:
+        _refuse_old_tables(registry)
+        if folder := _find_folder(registry):
+            return (), folder
     head: tuple[Edit, ...] = (SetValue(("version",), 2),) if is_new else ()
     return (*head, SetValue((*table, "config_path"), str(CERTIFICATES))), CERTIFICATES
 
 
-def _refuse_old_tables(registry: Document) -> None:
+def _refuse_old_tables(registry: Any) -> None:
     """Refuse a file with the tables that containerd does not start with beside `config_path`."""
+    if not isinstance(registry, dict):
+        raise Refusal(f"{CONFIGURATION}: its setting registry is no table", BY_HAND)
     old = ["mirrors"] if registry.get("mirrors") else []
     configs = registry.get("configs")
-    if isinstance(configs, dict) and any("tls" in each for each in configs.values()):
+    if isinstance(configs, dict) and any(
+        isinstance(each, dict) and "tls" in each for each in configs.values()
+    ):
         old.append("configs.*.tls")
     if old:
-        why = f"it has {' and '.join(old)}, beside which containerd takes no config_path"
+        why = (
+            f"{CONFIGURATION} has {' and '.join(old)}, beside which containerd takes no config_path"
+        )
         raise Refusal(why, "move them into hosts.toml files, and remove them")
+
+
+def _find_folder(registry: Document) -> PurePosixPath | None:
+    """Return the first folder that `config_path` names; None if it names none."""
+    named = registry.get("config_path")
+    if not named:
+        return None
+    folder = str(named).split(":")[0]
+    if not folder.startswith("/") or "\0" in folder:
+        raise Refusal(f"{CONFIGURATION}: config_path is not the path of a folder", BY_HAND)
+    return PurePosixPath(folder)
 
 
 def plan_nerdctl(mirror: Mirror, scope: Scope, read: Reader) -> ClientPlan:

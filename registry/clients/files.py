@@ -68,7 +68,9 @@ class ClientFiles:
             if place.exists():
                 _keep_state(place, written)
                 shutil.copystat(place, written)
-            written.replace(self.locate(copy))
+            target = self.locate(copy)
+            written.replace(target)
+            _sync(target.parent)
 
     def write(self, path: PurePosixPath, content: bytes, *, is_secret: bool) -> None:
         """Replace a file at once; a former one keeps its mode and owner, and links stay links.
@@ -84,16 +86,6 @@ class ClientFiles:
                 written.chmod(_CLOSED if is_secret else _OPEN)
             written.replace(place)
             _sync(place.parent)
-
-    def move(self, path: PurePosixPath, new: PurePosixPath) -> None:
-        """Let a copy take the place of a file again.
-
-        Raises:
-            OSError: the disk refused.
-        """
-        place = self.locate(new)
-        self.locate(path).replace(place)
-        _sync(place.parent)
 
     def delete(self, path: PurePosixPath) -> None:
         """Delete a file, if it is there.

@@ -1,8 +1,9 @@
 """Writing what a client needs into its files, and undoing that, by a record of what was written."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from registry.clients.changes import (
@@ -14,7 +15,7 @@ from registry.clients.changes import (
     plan_write,
 )
 from registry.clients.files import ClientFiles
-from registry.clients.plan import ClientPlan
+from registry.clients.plan import ClientPlan, Reader
 from registry.clients.record import FileRecord, Record, format_record, parse_record
 from registry.errors import ClientFileInvalid
 from registry.settings.values import Refusal
@@ -48,6 +49,24 @@ class Installation:
         """
         return decode(path, self._files.read(path))
 
+    def read_without(self, client: str) -> Reader:
+        """Return what reads the text of a file without what was written for a client.
+
+        A plan is made from that: so the same plan is made again, whatever was written by it.
+
+        Raises:
+            ClientFileInvalid: what was recorded cannot be read; the reader raises it too.
+        """
+        files = self._read_known().files
+
+        def read(path: PurePosixPath) -> str | None:
+            record = files.get(path)
+            if record is None or client not in record.edits:
+                return self.read_text(path)
+            return decode(path, plan_undo(path, client, record, self._find(path, files)).content)
+
+        return read
+
     def preview(self, client: str, plan: ClientPlan) -> list[FileChange]:
         """Return what `write` would do.
 
@@ -55,46 +74,90 @@ class Installation:
             ClientFileInvalid: a file cannot be changed so.
             OSError: a file cannot be read.
         """
-        try:
-            record = self._read_record()
-        except PermissionError:  # it is for the user who writes
-            record = Record()
-        return self._plan(client, plan, record)
+        record = self._read_known()
+        needed = {each.path for each in plan.files}
+        return [*self._plan(client, plan, record), *self._plan_undo(client, record, needed)]
 
     def _plan(self, client: str, plan: ClientPlan, record: Record) -> list[FileChange]:
         return [
             plan_write(each, client, self._find(each.path, record.files)) for each in plan.files
         ]
 
+    def _plan_undo(
+        self, client: str, record: Record, needed: Collection[PurePosixPath] = ()
+    ) -> list[FileChange]:
+        """Return what becomes of the files of a client, apart from those that it still needs."""
+        known = {path: each for path, each in record.files.items() if client in each.edits}
+        return [
+            plan_undo(path, client, each, self._find(path, record.files))
+            for path, each in reversed(known.items())
+            if path not in needed
+        ]
+
     def write(self, client: str, plan: ClientPlan) -> list[Outcome]:
         """Write what a client needs. If one file cannot be changed, none is written.
 
+        What was written for it before, and is not needed any more, is undone.
+
         Raises:
-            ClientFileInvalid: a file cannot be changed so.
+            ClientFileInvalid: a file cannot be changed so, or changes at this moment.
             OSError: the disk refused; `undo` removes what was written.
         """
         record = self._read_record()
         changes = [
             each for each in self._plan(client, plan, record) if _is_new(each, client, record)
         ]
-        if not changes:
-            return []
-        files, folders = dict(record.files), list(record.folders)
-        for path in (self._place, *(each.path for each in changes)):
-            folders += self._files.make_folder(self._files.follow(path).parent)
-        for change in changes:
-            files[change.path] = self._prepare(change, files.get(change.path))
-        restarts = {**record.restarts, client: plan.restart_undone or plan.restart}
-        # Before the files, so that what a crash leaves can be undone.
-        self._save(Record(files, restarts, tuple(folders)))
-        for change in changes:
-            if change.content is not None and change.changes:
-                self._files.write(change.path, change.content, is_secret=change.is_secret)
-        return [
-            Outcome(each, files[each.path].copy, self._files.is_open(each.path))
+        unneeded = self._plan_undo(client, record, {each.path for each in plan.files})
+        if changes:
+            restarts = {**record.restarts, client: plan.restart_undone or plan.restart}
+            record = self._add(record, changes, restarts)
+        if unneeded:
+            self._take_back(record, unneeded, record.restarts)
+        written = [
+            Outcome(each, record.files[each.path].copy, self._files.is_open(each.path))
             for each in changes
             if each.changes
         ]
+        return [*written, *(Outcome(each) for each in unneeded if each.changes)]
+
+    def _add(
+        self,
+        record: Record,
+        changes: Sequence[FileChange],
+        restarts: Mapping[str, tuple[str, ...]],
+    ) -> Record:
+        """Write files, and what is recorded of them; return that."""
+        files, folders = dict(record.files), list(record.folders)
+        with self._clean_up(record, files, folders):
+            for path in (self._place, *(each.path for each in changes)):
+                folders += self._files.make_folder(self._files.follow(path).parent)
+            for change in changes:
+                files[change.path] = self._prepare(change, files.get(change.path))
+            new = Record(files, restarts, tuple(folders))
+            # Before the files, so that what a crash leaves can be undone.
+            self._save(new, record)
+        for change in changes:
+            if change.content is not None and change.changes:
+                self._check(change)
+                self._files.write(change.path, change.content, is_secret=change.is_secret)
+        self._delete_copies(record.files, files)
+        return new
+
+    @contextmanager
+    def _clean_up(
+        self,
+        record: Record,
+        files: Mapping[PurePosixPath, FileRecord],
+        folders: Sequence[PurePosixPath],
+    ) -> Iterator[None]:
+        """If the block fails, remove the copies and folders that are not in the record."""
+        try:
+            yield
+        except (OSError, ClientFileInvalid):
+            with suppress(OSError):
+                self._delete_copies(files, record.files)
+            self._files.remove_folders(each for each in folders if each not in record.folders)
+            raise
 
     def undo(self, client: str) -> tuple[list[Outcome], tuple[str, ...]]:
         """Undo what was written for a client; return that, and the commands to restart it.
@@ -102,29 +165,42 @@ class Installation:
         What another client needs too stays.
 
         Raises:
-            ClientFileInvalid: a file was changed so that it cannot be undone; nothing is changed.
+            ClientFileInvalid: a file was changed so that it cannot be undone, and nothing is
+                changed; or it changes at this moment.
             OSError: the disk refused; the same again goes on.
         """
         record = self._read_record()
-        known = {path: each for path, each in record.files.items() if client in each.edits}
-        changes = [
-            plan_undo(path, client, each, self._find(path, record.files))
-            for path, each in reversed(known.items())
-        ]
+        changes = self._plan_undo(client, record)
+        restarts = {name: each for name, each in record.restarts.items() if name != client}
+        if changes:
+            self._take_back(record, changes, restarts)
+        return [Outcome(each) for each in changes if each.changes], record.restarts.get(client, ())
+
+    def _take_back(
+        self,
+        record: Record,
+        changes: Sequence[FileChange],
+        restarts: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        """Let files have what they shall have without the edits of a client.
+
+        The copies are there until the record does not need them: without them, the same again
+        would not know what the user had written himself.
+        """
         files = dict(record.files)
         for change in changes:
-            former = files[change.path]
-            self._restore(change, former.copy)
-            written = hash_content(change.content or b"")
-            files[change.path] = replace(former, edits=change.edits, written=written)
-        files = {path: each for path, each in files.items() if each.edits}
-        restarts = {name: each for name, each in record.restarts.items() if name != client}
-        if not files:
+            self._restore(change, files[change.path].copy)
+            former = files.pop(change.path)
+            if change.edits:
+                files[change.path] = self._prepare(change, former)
+        if files:
+            self._save(Record(files, restarts, record.folders), record)
+        else:
             self._files.delete(self._place)
+        self._delete_copies(record.files, files)
         folders = self._files.remove_folders(record.folders)
-        if files and changes:
-            self._save(Record(files, restarts, folders))
-        return [Outcome(each) for each in changes if each.changes], record.restarts.get(client, ())
+        if files and folders != record.folders:
+            self._save(Record(files, restarts, folders), Record(files, restarts, record.folders))
 
     def _find(self, path: PurePosixPath, files: Mapping[PurePosixPath, FileRecord]) -> FoundFile:
         record = files.get(path)
@@ -138,8 +214,23 @@ class Installation:
         except Refusal as error:
             raise ClientFileInvalid(str(self._place), 0, error.why, error.cure) from error
 
-    def _save(self, record: Record) -> None:
+    def _read_known(self) -> Record:
+        """Return the record, or an empty one if only the user who writes may read it."""
+        try:
+            return self._read_record()
+        except PermissionError:
+            return Record()
+
+    def _save(self, record: Record, former: Record) -> None:
+        """Replace the former record, unless another run has done so meanwhile."""
+        if self._read_record() != former:
+            raise _refuse_meanwhile(self._place)
         self._files.write(self._place, format_record(record).encode(), is_secret=True)
+
+    def _check(self, change: FileChange) -> None:
+        """Refuse a file that others have changed since it was read."""
+        if self._files.read(change.path) != change.former:
+            raise _refuse_meanwhile(change.path)
 
     def _prepare(self, change: FileChange, former: FileRecord | None) -> FileRecord:
         """Make the copy that a change needs; return what is recorded of it."""
@@ -150,20 +241,29 @@ class Installation:
         elif copy is None or self._files.read(copy) != change.base:
             copy = self._find_free(change.path)
             self._files.copy(change.path, copy, change.base)
-        if former and former.copy and former.copy != copy:
-            self._files.delete(former.copy)
         return FileRecord(change.kind, change.edits, written, copy)
 
+    def _delete_copies(
+        self,
+        files: Mapping[PurePosixPath, FileRecord],
+        others: Mapping[PurePosixPath, FileRecord],
+    ) -> None:
+        """Delete the copies in one record that are not in the other one."""
+        kept = {each.copy for each in others.values()}
+        for each in files.values():
+            if each.copy and each.copy not in kept:
+                self._files.delete(each.copy)
+
     def _restore(self, change: FileChange, copy: PurePosixPath | None) -> None:
-        """Let a file have what it shall have without the edits of a client."""
-        if change.changes and change.content is None:
+        if not change.changes:
+            return
+        self._check(change)
+        if change.content is None:
             self._files.delete(change.path)
-        elif change.changes and copy and self._files.read(copy) == change.content:
-            self._files.move(copy, change.path)
-        elif change.changes and change.content is not None:
+        elif copy and self._files.read(copy) == change.content:
+            self._files.copy(copy, change.path, change.content)
+        else:
             self._files.write(change.path, change.content, is_secret=False)
-        if copy and not change.edits:
-            self._files.delete(copy)
 
     def _find_free(self, path: PurePosixPath) -> PurePosixPath:
         """Return a name for a copy that no file has."""
@@ -174,6 +274,10 @@ class Installation:
             number += 1
             copy = path.with_name(f"{path.name}.entrepot-{moment}-{number}")
         return copy
+
+
+def _refuse_meanwhile(path: PurePosixPath) -> ClientFileInvalid:
+    return ClientFileInvalid(str(path), 0, "it was changed just now", "run the command again")
 
 
 def _is_new(change: FileChange, client: str, record: Record) -> bool:

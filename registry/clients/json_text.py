@@ -39,8 +39,10 @@ def parse(text: str) -> Document:
         document = json.loads(text, object_pairs_hook=_refuse_twins)
     except json.JSONDecodeError as error:
         raise _explain(text, error) from error
-    except RecursionError as error:
-        raise Refusal("it has too many levels", BY_HAND) from error
+    except Refusal:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise Refusal("it has too many levels, or digits", BY_HAND) from error
     if not isinstance(document, dict):
         raise Refusal("it is not an object of JSON", "write { } around its settings")
     return document

@@ -5,6 +5,7 @@ changed. What cannot be changed so is refused. Pure.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Protocol
 
@@ -27,6 +28,7 @@ from registry.clients.edits import (
 from registry.settings.toml_statements import BY_HAND
 from registry.settings.values import Refusal, format_key
 
+_MOST_NEW = 64  # new files that are remembered
 _MARK = "\ufeff"  # some editors of Windows begin a file with it
 
 
@@ -90,12 +92,33 @@ def _merge(kind: Kind, text: str, edits: Sequence[Edit]) -> str:
         for edit in edits:
             text = pem_text.add_certificate(text, edit.item) if isinstance(edit, AddItem) else text
         return text
+    if not text:
+        return _write_new(kind, tuple(edits))
     form = _FORMATS[kind]
     for edit in edits:
         former = form.parse(text)
         wanted = add(former, edit)
         if wanted != former:
             text = _check(form, _apply(form, text, former, edit), wanted, edit)
+    return text
+
+
+@lru_cache(_MOST_NEW)
+def _write_new(kind: Kind, edits: tuple[Edit, ...]) -> str:
+    """Return the text of a new file. It is checked once: there is nothing of others in it.
+
+    Pages show such files, and whoever asks for a page must not keep a worker from pulls.
+    """
+    form, text, values = _FORMATS[kind], "", Document()
+    for edit in edits:
+        former, values = values, add(values, edit)
+        if values != former and kind != "yaml":
+            text = _apply(form, text, former, edit)
+    if kind == "yaml":
+        text = yaml_text.write(values)
+    ordered = (each for each in edits if isinstance(each, SetValue) and each.is_first)
+    for edit in (*edits[:1], *ordered):
+        _check(form, text, values, edit)
     return text
 
 

@@ -7,6 +7,7 @@ from registry.clients import toml_text
 from registry.clients.edits import REGISTRY, AddRegistry
 from registry.clients.mirror import Mirror
 from registry.clients.plan import ClientPlan, FileEdits, Reader, Scope, install_ca
+from registry.settings.toml_statements import BY_HAND
 from registry.settings.values import Refusal
 
 _IMAGE = "docker.io/library/busybox"
@@ -56,16 +57,15 @@ def _plan(
 
 def _refuse_other_rules(path: PurePosixPath, read: Reader, names: list[str]) -> None:
     """Refuse if another file has rules that ours would replace, or that replace ours."""
-    try:
-        document = toml_text.parse(read(path) or "")
-    except Refusal as error:
-        raise Refusal(f"{path}: {error.why}", "correct it: no client can read it so") from error
+    document = toml_text.read_file(path, read)
     registries: Any = document.get("registries")
     if isinstance(registries, dict):
         why = f"{path} has the table [registries] of version 1, beside which others are not read"
         raise Refusal(why, "write it in version 2 (man containers-registries.conf)")
-    entries = document.get(REGISTRY, [])
+    entries = document.get(REGISTRY)
     for entry in entries if isinstance(entries, list) else []:
+        if not isinstance(entry, dict):
+            raise Refusal(f"{path}: {REGISTRY} is no list of tables", BY_HAND)
         name = entry.get("prefix") or entry.get("location")
         if name in names:
             why = f"{path} has a [[registry]] of {name}, and only one of both would count"

@@ -3,8 +3,10 @@
 import json
 import re
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from registry.clients.edits import REGISTRY, AddRegistry, Document, Place, Value
+from registry.clients.plan import Reader
 from registry.clients.refusals import LineRefusal
 from registry.settings.toml_statements import (
     BY_HAND,
@@ -33,6 +35,20 @@ def parse(text: str) -> Document:
         if found is None:
             raise
         raise LineRefusal(int(found[1]), error.why.partition(" (at line")[0], error.cure) from error
+
+
+def read_file(path: PurePosixPath, read: Reader) -> Document:
+    """Return the values of a file of a client; none if there is no file.
+
+    Raises:
+        Refusal: it is not TOML; the reason names the file and the line.
+    """
+    try:
+        return parse(read(path) or "")
+    except Refusal as error:
+        where = f"{path}:{error.line}" if isinstance(error, LineRefusal) else str(path)
+        why = f"{where}: {error.why}"
+        raise Refusal(why, "correct it: no client can read it so") from error
 
 
 def set_value(text: str, place: Place, value: Value, *, is_first: bool = False) -> str:

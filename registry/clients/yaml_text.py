@@ -14,6 +14,8 @@ from registry.settings.values import Refusal, format_key
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9._/-]*")
 _INDENT = "  "
+# What PyYAML raises for other texts: wrong tags (`!!int ""`), values that contain themselves.
+_ODD = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
 
 
 def parse(text: str) -> Document:
@@ -23,24 +25,35 @@ def parse(text: str) -> Document:
         Refusal: it is not YAML, or has no table of settings; it names the line.
     """
     try:
-        document = yaml.safe_load(text)
+        document = _fill(yaml.safe_load(text))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise LineRefusal(line, f"it is not YAML ({error.problem})", "correct it") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except _ODD as error:
         raise Refusal("it is not YAML", BY_HAND) from error
-    if document is None:
-        return {}
     if not isinstance(document, dict):
         raise Refusal("it has no settings with names", BY_HAND)
-    return {key: _fill(value) for key, value in document.items()}
+    return document
 
 
 def _fill(value: Any) -> Any:
     """Return a value with an empty table for each name without a value, which means the same."""
     if isinstance(value, dict):
         return {key: _fill(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [each if each is None else _fill(each) for each in value]
     return {} if value is None else value
+
+
+def write(document: Document, indent: str = "") -> str:
+    """Return the text of tables, lists of texts, and single values."""
+    text = ""
+    for key, value in document.items():
+        if isinstance(value, dict):
+            text += f"{indent}{_format_key(key)}:\n{write(value, indent + _INDENT)}"
+        else:
+            text += f"{indent}{_format_key(key)}: {_format(value)}\n"
+    return text
 
 
 def set_value(text: str, place: Place, value: Value, *, is_first: bool = False) -> str:
@@ -149,7 +162,7 @@ def _find_end(node: yaml.Node) -> int:
 
 
 def _find_line_end(text: str, at: int) -> int:
-    """Return where the line of a place ends; a place at its beginning is behind the former line."""
+    """Return where the line of a place ends. At the beginning of a line, the former line ends."""
     if at and text[at - 1] == "\n":
         return at
     found = text.find("\n", at)

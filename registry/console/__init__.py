@@ -1,1 +1,1 @@
-"""What do monitoring systems see? Probes and metrics."""
+"""What do people and monitoring systems see? Pages, probes and metrics."""

@@ -50,11 +50,13 @@ class LiveFeed:
         *,
         most: int = MOST,
         interval: float = INTERVAL,
+        heartbeat: float = HEARTBEAT,
     ) -> None:
         """`render` returns the current parts in a language."""
         self._render = render
         self._most = most
         self._interval = interval
+        self._heartbeat = heartbeat
         self._listeners: set[_Listener] = set()
         self._latest: dict[str, Parts] = {}  # by language, while anybody listens
         self._producing: asyncio.Task[None] | None = None
@@ -65,8 +67,13 @@ class LiveFeed:
         """The number of listeners."""
         return len(self._listeners)
 
-    async def answer(self, request: web.Request, language: str) -> web.StreamResponse:
-        """Send what changes until the browser leaves, or the server stops."""
+    async def answer(
+        self, request: web.Request, language: str, is_admitted: Callable[[], bool]
+    ) -> web.StreamResponse:
+        """Send what changes until the browser leaves, or the server stops.
+
+        Nothing more is sent as soon as `is_admitted` says that who listens may not see it any more.
+        """
         if self._is_closed or len(self._listeners) >= self._most:
             return web.Response(status=503, headers={"Retry-After": "30"})
         response = web.StreamResponse(
@@ -80,23 +87,22 @@ class LiveFeed:
         listener.show(self._latest.get(language, {}))
         self._listeners.add(listener)
         try:
-            self._begin()
             await response.prepare(request)
             await response.write(f"retry: {RETRY}\n\n".encode())
             while not self._is_closed:
-                await self._send_next(response, listener)
+                self._begin()  # also after an error has ended the producer
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(listener.news.wait(), self._heartbeat)
+                if not is_admitted():
+                    break
+                changed = listener.take_changed()
+                text = f"data: {json.dumps(changed)}\n\n" if changed else ": \n\n"
+                await response.write(text.encode())
         except ConnectionError:
             pass  # the browser has left
         finally:
             self._listeners.discard(listener)
         return response
-
-    async def _send_next(self, response: web.StreamResponse, listener: _Listener) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(listener.news.wait(), HEARTBEAT)
-        changed = listener.take_changed()
-        text = f"data: {json.dumps(changed)}\n\n" if changed else ": \n\n"
-        await response.write(text.encode())
 
     def _begin(self) -> None:
         if self._producing is None or self._producing.done():

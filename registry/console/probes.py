@@ -38,10 +38,11 @@ def build_console(
     console may be asked for, beside addresses and names without a dot. `answer_page` answers all
     other requests; without it, there are no pages.
     """
+    own = frozenset(name.lower() for name in names)
 
     @web.middleware
     async def refuse_other_names(request: web.Request, handler: Answer) -> web.StreamResponse:
-        if is_own_name(request.headers.get("Host", ""), names):
+        if is_own_name(request.headers.get("Host", ""), own):
             return await handler(request)
         text = "This name is not in server.console_hosts.\n"
         return web.Response(text=text, status=421)  # Misdirected Request

@@ -1,7 +1,9 @@
 """The pages of the console over HTTP: who may see them, in which form, with which headers."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -57,6 +59,7 @@ class Site:
         self._by_path = {each.path: each for each in self._files.values()}
         self._renderer = Renderer(load_messages(), self._files)
         self._feed = LiveFeed(self._render_parts)
+        self._changing: set[asyncio.Task[web.StreamResponse]] = set()
 
     def close(self) -> None:
         """End the answers that would not end by themselves."""
@@ -74,8 +77,10 @@ class Site:
         visit = Visit(request, await self._visitors.find(request), language)
         try:
             response = await self._answer(visit)
-        except EntrepotError as error:
+        except (EntrepotError, OSError) as error:
             response = self._explain(visit, error)
+        except UnicodeError:
+            response = self._refuse_form(visit)
         if not response.prepared:
             add_security_headers(response.headers)
             if request.query.get("lang", "") in LANGUAGES:
@@ -83,12 +88,18 @@ class Site:
         return response
 
     async def _answer(self, visit: Visit) -> web.StreamResponse:
+        if (visit.request.charset or "utf-8").lower() != "utf-8":  # our pages have UTF-8
+            return self._refuse_form(visit)
         if visit.request.path == "/login":
             return await self._log_in(visit)
         if not visit.visitor.is_admitted:
             return self._ask_for_login(visit)
         if visit.request.method == "POST":
-            return await self._change(visit)
+            # The server cancels what it does for a browser that has left; a change is done anyway.
+            changing = asyncio.create_task(self._change(visit))
+            self._changing.add(changing)
+            changing.add_done_callback(self._changing.discard)
+            return await asyncio.shield(changing)
         return await self._read(visit)
 
     async def _read(self, visit: Visit) -> web.StreamResponse:
@@ -96,7 +107,8 @@ class Site:
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, headers={"Allow": "GET, HEAD, POST"})
         if request.path == "/live" and request.method == "GET":
-            return await self._feed.answer(request, visit.language)
+            is_admitted = partial(self._visitors.is_still_admitted, visit.visitor)
+            return await self._feed.answer(request, visit.language, is_admitted)
         make = self._pages.find(request.path)
         if make is None:
             return self._refuse(visit, "unknown", HTTPStatus.NOT_FOUND)
@@ -122,7 +134,8 @@ class Site:
         """Return the values that the layout of each page needs."""
         request, visitor = visit.request, visit.visitor
         query = [(key, value) for key, value in request.query.items() if key not in _OF_ONE_VISIT]
-        path = request.path if request.method != "POST" else "/"
+        path = request.rel_url.raw_path if request.method != "POST" else "/"
+        path = f"/{path.lstrip('/')}"  # two slashes would lead to another site
         links = {each: f"{path}?{urlencode([*query, ('lang', each)])}" for each in LANGUAGES}
         return {
             "navigation": NAVIGATION,
@@ -133,13 +146,17 @@ class Site:
             "language_links": links,
         }
 
-    def _explain(self, visit: Visit, error: EntrepotError) -> web.Response:
+    def _explain(self, visit: Visit, error: EntrepotError | OSError) -> web.Response:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         if isinstance(error, InvalidInput):
             status = HTTPStatus.BAD_REQUEST
         elif isinstance(error, Unknown):
             status = HTTPStatus.NOT_FOUND
         return self._refuse(visit, "failed", status, str(error))
+
+    def _refuse_form(self, visit: Visit) -> web.Response:
+        why = "this is not a form of the console"
+        return self._refuse(visit, "failed", HTTPStatus.BAD_REQUEST, why)
 
     def _refuse(self, visit: Visit, key: str, status: HTTPStatus, why: str = "") -> web.Response:
         """Return a page that says in one sentence why something was not done."""
@@ -208,7 +225,7 @@ class Site:
     async def _render_parts(self, language: str) -> Mapping[str, str]:
         """Return the parts of pages that change while somebody looks at them.
 
-        If the catalog cannot be read at the moment, nothing changes.
+        If the catalog or the disk cannot be read at the moment, nothing changes.
         """
         try:
             values: dict[str, Any] = {
@@ -217,7 +234,7 @@ class Site:
                 "downloads": self._facts.take_downloads(),
                 "draw_room": draw_room,
             }
-        except EntrepotError:
+        except (EntrepotError, OSError):
             return {}
         names = ("health", "room", "downloads")
         return {name: self._renderer.render(f"_{name}", language, **values) for name in names}

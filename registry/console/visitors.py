@@ -18,11 +18,13 @@ COOKIE = "entrepot_session"
 class Visitor:
     """Who asks: `name` is empty without a login; `session` is the value of the cookie.
 
-    With `is_admitted`, pages are shown; with `may_change`, actions are carried out.
+    `fingerprint` is that of the account. With `is_admitted`, pages are shown; with `may_change`,
+    actions are carried out.
     """
 
     name: str = ""
     session: str = ""
+    fingerprint: str = ""
     is_admitted: bool = True
     may_change: bool = True
 
@@ -52,9 +54,17 @@ class Visitors:
         session = self._sessions.find(cookie)
         if session is not None:
             if self._operators.is_current(session.name, session.fingerprint):
-                return Visitor(session.name, cookie)
+                return Visitor(session.name, cookie, session.fingerprint)
             self._sessions.end(cookie)
         return await self._identify(request, self._operators)
+
+    def is_still_admitted(self, visitor: Visitor) -> bool:
+        """Whether somebody who was admitted may still see pages."""
+        if self._operators is None:
+            return visitor.is_admitted
+        if visitor.session and self._sessions.find(visitor.session) is None:
+            return False
+        return self._operators.is_current(visitor.name, visitor.fingerprint)
 
     async def _identify(self, request: web.Request, operators: Operators) -> Visitor:
         """Return who a program is, by its header `Authorization`."""
@@ -63,7 +73,7 @@ class Visitors:
             if credentials is not None:
                 operator = await operators.identify(credentials, request.remote)
                 if operator.is_allowed:
-                    return Visitor(operator.name, may_change=False)
+                    return Visitor(operator.name, "", operator.fingerprint, may_change=False)
         except EntrepotError:
             pass  # the answer is the same for a wrong password and for none
         return Visitor(is_admitted=False, may_change=False)
@@ -90,8 +100,13 @@ class Visitors:
 
     def make_token(self, visitor: Visitor) -> str:
         """Return the value that the forms of this visitor have."""
-        return self._tokens.make(visitor.session)
+        return self._tokens.make(_find_subject(visitor))
 
     def is_right(self, visitor: Visitor, token: str) -> bool:
         """Whether a form was made for this visitor."""
-        return self._tokens.is_right(visitor.session, token)
+        return self._tokens.is_right(_find_subject(visitor), token)
+
+
+def _find_subject(visitor: Visitor) -> str:
+    """Return whose forms these are: nobody who may change nothing gets the value of one who may."""
+    return visitor.session or ("this machine" if visitor.may_change else "")

@@ -16,7 +16,7 @@ from registry.store.file_locks import ExclusiveLocks
 from registry.store.run_folder import delete_ended, list_ended, list_running
 from registry.tasks import in_thread
 
-KEPT = 400  # days
+KEPT = 400  # days on which something was counted
 _LOCK = "days"
 
 
@@ -52,10 +52,10 @@ class Traffic:
     async def _record(self) -> None:
         # What is forgotten was deleted a minute ago: somebody may just have read it (`read`).
         gone = {*self._catalog.list_counted()} - {each.name for each in self._metrics.iterdir()}
-        ended = list_ended(self._metrics)  # before they are read, so that they are complete
+        # They count nothing more, so what is read of them after this is complete.
+        ended = list_ended(self._metrics)
         servers = await in_thread(_read, [*list_running(self._metrics), *ended])
-        oldest = self._find_day(KEPT - 1)
-        await self._catalog.add(self._find_day(0), servers, oldest=oldest)
+        await self._catalog.add(self._find_day(0), servers, kept=KEPT)
         for folder in ended:
             delete_ended(folder)
         if gone:

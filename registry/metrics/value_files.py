@@ -4,6 +4,7 @@ import fcntl
 import itertools
 import mmap
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -134,7 +135,8 @@ def _make_changes(
     def set_value(new: float, timestamp: float | None = None) -> None:
         nonlocal value
         value = numbers[place] = new
-        numbers[place + 1] = timestamp or 0.0
+        # Not `timestamp`: a clock that was ahead would let an old value count until it is reached.
+        numbers[place + 1] = 0.0 if timestamp is None else time.monotonic()
 
     return inc, set_value, lambda: value
 

@@ -22,6 +22,7 @@ _INTEGER = struct.Struct("i")
 _NUMBER = 8  # bytes of a value, and of its time after it
 _BEGIN = 8  # bytes before the first entry, of which the first four are the number of used bytes
 _MORE = 16 * 1024  # bytes that are read beyond those that were used the last time
+_NO_NUMBERS = memoryview(b"").cast("d")
 _MOST_KEYS = 20_000  # that are remembered
 
 
@@ -34,16 +35,22 @@ class _Layout:
     places: list[int] = field(default_factory=list)
 
     def extend(self, data: bytes, used: int) -> None:
-        """Add the entries up to `used`, which are after those that are known."""
+        """Add the entries up to `used`, which are after those that are known.
+
+        After a power cut, a part of a file may be empty that had not been written to the disk yet.
+        What is behind that is not read.
+        """
         at = self.used
         while at < used:
             (length,) = _INTEGER.unpack_from(data, at)
-            at += _INTEGER.size
-            self.keys.append(data[at : at + length].decode())
-            at += length + (_NUMBER - (length + _INTEGER.size) % _NUMBER)
+            key = data[at + _INTEGER.size : at + _INTEGER.size + length]
+            if not (key.startswith(b"[") and key.endswith(b"]")) or b"\0" in key:
+                break
+            at += _INTEGER.size + length + (_NUMBER - (length + _INTEGER.size) % _NUMBER)
+            self.keys.append(key.decode())
             self.places.append(at // _NUMBER)
             at += 2 * _NUMBER
-        self.used = used
+        self.used = at
 
 
 class ValueReader:
@@ -82,10 +89,12 @@ class ValueReader:
         layout = self._layouts.setdefault(name, _Layout())
         with (self._folder / name).open("rb", buffering=0) as file:
             data = file.read(layout.used + _MORE) or b""
+            if len(data) < layout.used:  # a power cut has left less
+                return _Layout(), _NO_NUMBERS
             (used,) = _INTEGER.unpack_from(data)
             while len(data) < used and (more := file.read(used - len(data))):
                 data += more
-        if used > layout.used:
+        if layout.used < used <= len(data):
             layout.extend(data, used)
         return layout, memoryview(data)[: layout.used].cast("d")
 

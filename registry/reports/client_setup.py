@@ -9,10 +9,11 @@ from typing import Literal
 class ClientFile:
     """A file of a client.
 
-    `state` is what it would become, or has become: it is `new`, `changed`, or `unchanged`; after
-    `--undo` it is `restored`, `deleted`, or `changed` if others have changed it since and only what
-    was written for the client was removed. `text` is its content. `copy` is what is kept of the
-    former one. `is_open` if it has a secret, and others than its owner may read it.
+    `state` is what it would become, or has become: it is `new`, `changed`, or `unchanged`, and if
+    the client does not need it any more, `restored` or `deleted`. After `--undo` it is one of these
+    two, or `changed` if others have changed it since, and only what was written for the client was
+    removed. `text` is its content. `copy` is what is kept of the former one. `is_open` if it has a
+    secret, and others than its owner may read it.
     """
 
     path: PurePosixPath

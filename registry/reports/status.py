@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from registry.content.usage import UsageReport
 
 FEW_PULLS = 0.1  # the part of a pull limit below which it is a problem
+MOST_PINNED = 0.97  # the part of storage.limit above which pinned images leave no space for others
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +100,22 @@ def _find_problems(facts: StatusFacts, space: SpaceReport) -> Iterator[Problem]:
             yield Problem("no answer", f"{each.upstream} does not answer.", each.upstream)
     for each in facts.upstreams:
         yield from _find_used_up(each)
-    lost = sum(
-        each.requests
-        for each in facts.rows
-        if each.kind == PASSED_THROUGH and each.day == facts.days[-1]
-    )
-    if lost:
+    refused = count_refused(facts.rows, facts.days[-1])
+    if refused:
         yield Problem(
-            "not stored", f"Blobs were not stored today, as there was no space: {lost} times."
+            "not stored", f"Blobs were not stored today, as there was no space: {refused} times."
         )
     if space.free < space.reserve:
         yield Problem("no space", "The disk has less free space than storage.reserve.")
     if space.quarantined:
         yield Problem("damaged", "Damaged blobs are in quarantine/: check the disk.")
+    if space.pinned > MOST_PINNED * space.limit:
+        yield Problem("pinned", "Pinned images use nearly all of storage.limit.")
+
+
+def count_refused(rows: "Sequence[DayRow]", day: str) -> int:
+    """Return how often a blob was not stored on a day, as there was no space. Pure."""
+    return sum(each.requests for each in rows if each.kind == PASSED_THROUGH and each.day == day)
 
 
 def _find_used_up(upstream: UpstreamReport) -> Iterator[Problem]:

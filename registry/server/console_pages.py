@@ -83,7 +83,7 @@ class ConsolePages:
         return Site(services.facts, pages, services.actions, visitors, VERSION)
 
     def end_answers(self) -> None:
-        """End the answers that would not end by themselves, before the server waits for them."""
+        """End the live events: the server waits for all answers, and these have no end."""
         if self._site is not None:
             self._site.close()
 

@@ -9,6 +9,7 @@ from registry.api.middleware import Notes
 from registry.api.routes import ShowPage
 from registry.console.browser_requests import wants_page
 from registry.server.shared import SharedResources
+from registry.settings.upstreams import builtin_upstreams
 
 if TYPE_CHECKING:
     from registry.console.front_page import FrontPage
@@ -43,4 +44,6 @@ def _make(shared: SharedResources) -> "FrontPage":
     address = shared.settings.server.listen
     needs_login = shared.settings.access.mode != "open"
     registries = tuple(shared.settings.upstreams)
+    if needs_login:  # and nobody has logged in here: the names of others are no concern of theirs
+        registries = tuple(name for name in registries if name in builtin_upstreams())
     return FrontPage(VERSION, str(address), registries, needs_login=needs_login)

@@ -188,6 +188,15 @@ def test_lists_show_what_may_be_pulled(site: Site, who: str) -> None:
             assert referrers.status == 404
 
 
+def test_the_page_for_browsers_names_no_registry_of_ours(site: Site) -> None:
+    """Nobody has logged in: who has, asks `entrepot setup` for the other registries."""
+    page = fetch(f"{site.mirror.url}/", {"Accept": "text/html"})
+
+    assert page.status == 200
+    assert b"docker.io" in page.body
+    assert b"corp.test" not in page.body
+
+
 def test_a_mirror_never_challenges(site: Site) -> None:
     """dockerd would answer with its user's password for Docker Hub."""
     for path in ("/v2/", f"/v2/{PRIVATE}/manifests/1", "/v2/_catalog", "/docker.io/v2/"):

@@ -55,6 +55,21 @@ def test_it_writes_once_and_undoes(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_not_needed_any_more_is_named(tmp_path: Path) -> None:
+    """A run for one registry after one for all: the file for all would still count."""
+    words = ("setup", "nerdctl", "--mirror", MIRROR, "--root", str(tmp_path))
+    everywhere = "/etc/containerd/certs.d/_default/hosts.toml"
+    assert run_command(*words, "--write").returncode == 0
+
+    shown = run_command(*words, "--registries", "ghcr.io").stdout
+    assert f"{everywhere} is not needed any more: --write deletes it\n" in shown
+    assert (tmp_path / everywhere[1:]).exists()
+
+    written = run_command(*words, "--registries", "ghcr.io", "--write").stdout
+    assert f"\ndeleted {everywhere}, which is not needed any more\n" in written
+    assert not (tmp_path / everywhere[1:]).exists()
+
+
 def test_without_an_address_it_is_the_mirror_of_this_machine(tmp_path: Path) -> None:
     """Its address and registries are those of the settings."""
     config = tmp_path / "entrepot.toml"
@@ -123,6 +138,36 @@ def test_a_command_of_ours_is_run_only_with_restart(tmp_path: Path) -> None:
     assert called.read_text() == "--user restart docker\n--user reload docker\n"
 
 
+def test_what_a_restart_prints_is_no_part_of_the_report(tmp_path: Path) -> None:
+    """Programs read the report on stdout."""
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text("#!/bin/sh\necho restarted\n")
+    systemctl.chmod(0o755)
+    environment = clean_environment() | {"HOME": str(tmp_path), "PATH": str(tmp_path)}
+    words = ("setup", "docker", "--mirror", MIRROR, "--user", "--write", "--restart", "--json")
+
+    done = run_command(*words, environment=environment)
+
+    assert json.loads(done.stdout)["restarted"] is True
+    assert done.stderr == "restarted\n"
+
+
+@pytest.mark.parametrize("home", ["", "relative", "//home"])
+def test_an_odd_home_is_explained(tmp_path: Path, home: str) -> None:
+    """It has to be the path of a folder; two slashes at its beginning mean one."""
+    environment = clean_environment() | {"HOME": home}
+    words = ("setup", "podman", "--mirror", MIRROR, "--user", "--root", str(tmp_path), "--write")
+
+    done = run_command(*words, environment=environment)
+
+    if home.startswith("/"):
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "home/.config/entrepot/setup.json").exists()
+    else:
+        expected = f"entrepot: --user needs the variable HOME, which is {home!r}\n"
+        assert (done.returncode, done.stderr) == (2, expected)
+
+
 def test_a_restart_that_fails_is_said(tmp_path: Path) -> None:
     """The files are written all the same."""
     (tmp_path / "systemctl").symlink_to("/bin/false")
@@ -134,6 +179,8 @@ def test_a_restart_that_fails_is_said(tmp_path: Path) -> None:
         "entrepot: systemctl --user reload docker failed (exit 1); the files are written\n",
     )
     assert (tmp_path / ".config/docker/daemon.json").exists()
+    undone = run_command(*words[:2], "--user", "--undo", "--restart", environment=environment)
+    assert undone.stderr.endswith(" failed (exit 1); the files are as they were before\n")
 
 
 @pytest.mark.parametrize(

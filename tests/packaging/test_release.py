@@ -112,6 +112,14 @@ def test_a_release_is_signed_and_any_changed_byte_is_found(checkout: Checkout, k
     assert verify(made).returncode == 0
 
 
+def test_the_key_may_be_below_the_home(plain: Checkout) -> None:
+    """As CONTRIBUTING.md names it: zsh and dash leave the ~ to the program."""
+    done = plain.run("make", "--dry-run", "release", "RELEASE_KEY=~/.ssh/key")
+
+    assert f'check "{Path.home()}/.ssh/key"' in done.stdout
+    assert f'dist/release "{Path.home()}/.ssh/key"' in done.stdout
+
+
 def test_another_key_is_not_accepted(checkout: Checkout, tmp_path: Path) -> None:
     """Nobody can verify what a key has signed that is not in the list: so nothing is left."""
     done = release(checkout, make_key(tmp_path, "stranger"))

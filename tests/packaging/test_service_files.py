@@ -17,6 +17,9 @@ from registry.server.supervisor import GRACE
 from registry.settings.places import SYSTEM_DATA, SYSTEM_FILE
 from tests.clients.conftest import require
 from tests.conftest import MirrorMaker
+from tests.fakes.upstream import FakeUpstream
+from tests.harness.console_browser import ConsoleBrowser
+from tests.integration.images import keep, make_layer
 from tests.integration.wire import fetch, wait_until
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -79,6 +82,43 @@ def test_the_command_of_the_unit_exists() -> None:
 def test_the_unit_fits_the_program(name: str, value: str) -> None:
     """Signals, exit codes and folders are those of the program."""
     assert read_values(name) == [value]
+
+
+def list_allowed(name: str) -> set[str]:
+    """Return the system calls of a set of systemd, with those of the sets in it."""
+    done = subprocess.run(
+        ["systemd-analyze", "syscall-filter", "--no-pager", name],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    found = {line.strip() for line in done.stdout.splitlines()[1:]}
+    return found.union(*(list_allowed(each) for each in found if each.startswith("@")))
+
+
+def test_the_program_makes_no_other_system_calls(
+    make_mirror: MirrorMaker, hub: FakeUpstream, tmp_path: Path
+) -> None:
+    """Those of all processes, from the start over a pull, pages and a removal to the end."""
+    for program in ("strace", "systemd-analyze"):
+        require("" if shutil.which(program) else program)
+    (allowed,) = read_values("SystemCallFilter")
+    trace = tmp_path / "trace"
+    mirror = make_mirror(workers=1)
+    mirror.stop()
+    mirror.start_anew(under=["strace", "-f", "-qq", "-o", str(trace)])
+
+    keep(mirror, hub.add_image("team/app", "1", [make_layer(1)]))
+    console = ConsoleBrowser(mirror)
+    for path in ("/", "/images", "/metrics"):
+        assert console.ask(path).status == 200
+    assert console.act("remove", "docker.io/team/app:1").status == 303
+    mirror.kill()
+
+    made = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(errors="replace"), re.MULTILINE))
+    assert {"sendfile", "flock", "accept4", "fallocate"} <= made
+    assert made - list_allowed(allowed) == set()
 
 
 def test_the_unit_waits_until_answers_are_finished() -> None:

@@ -136,6 +136,53 @@ def test_whatever_was_set_up_all_of_it_is_undone(
         assert before == describe_tree(root)
 
 
+NOTES = {
+    "nerdctl": "etc/containerd/certs.d/_default/hosts.toml",
+    "containerd": "etc/containerd/certs.d/_default/hosts.toml",
+    "podman": "etc/containers/registries.conf.d/50-entrepot.conf",
+    "cri-o": "etc/containers/registries.conf.d/50-entrepot.conf",
+    "k3s": "etc/rancher/k3s/registries.yaml",
+}
+
+
+@given(
+    found=st.fixed_dictionaries({}, optional={each: FILES[each] for each in list(FILES)[2:]}),
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from([*NOTES]),
+            st.sampled_from(["http://10.0.0.5:5000", "https://mirror.lan", "undo", "note"]),
+        ),
+        max_size=10,
+    ),
+)
+def test_what_others_write_meanwhile_stays(
+    found: dict[str, str], steps: list[tuple[str, str]]
+) -> None:
+    """Their lines are there when all is undone, and the values are those of before."""
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name, text in found.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text)
+        written: dict[str, list[str]] = {}
+        for number, (client, what) in enumerate(steps):
+            file = root / NOTES[client]
+            if what != "note":
+                play(root, client, what)
+            elif file.exists():
+                note = f"# note {number}"
+                file.write_text(f"{file.read_text()}{note}\n")
+                written.setdefault(NOTES[client], []).append(note)
+        for client in NOTES:
+            play(root, client, "undo")
+        for name in {*found, *written}:
+            text, kind = (root / name).read_text(), "yaml" if name.endswith("yaml") else "toml"
+            assert [line for line in text.splitlines() if "# note" in line] == written.get(name, [])
+            assert PARSE[kind](text) == PARSE[kind](found.get(name, ""))
+        left = [each.name for each in root.rglob("*") if ".entrepot-" in each.name]
+        assert left == []
+
+
 def play(root: Path, client: str, what: str) -> None:
     """Point a client at a mirror, or undo that; some files are refused."""
     installation = Installation(ClientFiles(root), PurePosixPath("/etc/entrepot/setup.json"))
@@ -144,7 +191,7 @@ def play(root: Path, client: str, what: str) -> None:
         return
     mirror = parse_mirror(what, ["docker.io", "ghcr.io"], ca=CA if "https" in what else "")
     try:
-        plan = CLIENTS[client](mirror, Scope(), installation.read_text)
+        plan = CLIENTS[client](mirror, Scope(), installation.read_without(client))
         installation.write(client, plan)
     except (Refusal, ClientFileInvalid):
         return

@@ -3,8 +3,10 @@
 import fcntl
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pytest
 from prometheus_client import generate_latest
 
 from registry.console.state import State
@@ -71,6 +73,20 @@ def test_the_console_adds_up_all_processes(tmp_path: Path) -> None:
     assert 'entrepot_request_seconds_bucket{kind="blobs",le="0.5"} 0.0' in lines
     assert 'entrepot_request_seconds_bucket{kind="blobs",le="1.0"} 2.0' in lines
     assert 'entrepot_request_seconds_sum{kind="blobs"} 2.0' in lines
+
+
+def test_what_was_set_last_counts_whatever_the_clock_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process has set it while the clock was an hour ahead, and then another one."""
+    now = time.time()
+    with Metrics.open(tmp_path) as first, Metrics.open(tmp_path) as second:
+        monkeypatch.setattr(time, "time", lambda: now + 3600)
+        first.used_bytes.set(1)
+        monkeypatch.setattr(time, "time", lambda: now)
+        second.used_bytes.set(2)
+
+        assert "entrepot_used_bytes 2.0" in scrape(tmp_path)
 
 
 def test_files_have_no_holes(tmp_path: Path) -> None:

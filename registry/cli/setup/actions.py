@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess  # the commands are ours # nosec B404
+import sys
 from dataclasses import replace
 from typing import Literal
 
@@ -34,7 +35,7 @@ def make_plan(
         OSError: a file of it cannot be read.
     """
     try:
-        return planner(mirror, scope, installation.read_text)
+        return planner(mirror, scope, installation.read_without(client))
     except Refusal as error:
         raise ClientFileInvalid(client, 0, error.why, error.cure) from error
 
@@ -53,7 +54,8 @@ def set_up(
     if write:
         files = [_report_outcome(each) for each in installation.write(client, plan)]
     else:
-        files = [_report_change(each) for each in installation.preview(client, plan)]
+        changes = installation.preview(client, plan)
+        files = [_report_change(each) for each in changes if each.changes or not each.is_undone]
     return ClientSetup(
         client,
         mirror.url,
@@ -67,7 +69,7 @@ def set_up(
 
 
 def _report_change(change: FileChange) -> ClientFile:
-    text = (change.content or b"").decode()
+    text = "" if change.is_undone else (change.content or b"").decode()
     return ClientFile(change.path, _find_state(change), text)
 
 
@@ -77,7 +79,11 @@ def _report_outcome(outcome: Outcome) -> ClientFile:
     return ClientFile(change.path, _find_state(change), "", outcome.copy, is_open)
 
 
-def _find_state(change: FileChange) -> Literal["new", "changed", "unchanged"]:
+def _find_state(
+    change: FileChange,
+) -> Literal["new", "changed", "unchanged", "restored", "deleted"]:
+    if change.is_undone:
+        return "deleted" if change.content is None else "restored"
     if not change.changes:
         return "unchanged"
     return "new" if change.former is None else "changed"
@@ -103,13 +109,19 @@ def undo_setup(installation: Installation, client: str) -> ClientSetup:
 
 
 def restart_client(report: ClientSetup) -> ClientSetup:
-    """Run the commands after which the client reads its files; end the command if one fails."""
+    """Run the commands after which the client reads its files; end the command if one fails.
+
+    What they print goes to stderr: on stdout is the report.
+    """
+    done = (
+        "the files are as they were before" if report.action == "undo" else "the files are written"
+    )
     for command in report.restart:
         words = shlex.split(command)
         try:
-            done = subprocess.run(words, check=False)  # noqa: S603 - ours, no shell # nosec B603
+            ended = subprocess.run(words, check=False, stdout=sys.stderr)  # noqa: S603 - ours, no shell # nosec B603
         except OSError as error:
-            fail(f"{command}: {error.strerror}; the files are written", FAILED)
-        if done.returncode:
-            fail(f"{command} failed (exit {done.returncode}); the files are written", FAILED)
+            fail(f"{command}: {error.strerror}; {done}", FAILED)
+        if ended.returncode:
+            fail(f"{command} failed (exit {ended.returncode}); {done}", FAILED)
     return replace(report, restarted=bool(report.restart))

@@ -106,7 +106,7 @@ def set_up_client(
     if restart and root != Path("/"):
         fail("--restart is for this machine, and not for another --root", MISUSED)
     with report_errors():
-        scope = Scope(PurePosixPath(os.environ.get("HOME") or "/") if user else None)
+        scope = Scope(_find_home() if user else None)
         record = scope.choose("/etc/entrepot", ".config/entrepot") / _RECORD
         installation = Installation(ClientFiles(root), record)
         if undo:
@@ -118,3 +118,11 @@ def set_up_client(
     if restart and report.files:
         report = restart_client(report)
     print_report(report, draw_setup, as_json=as_json)
+
+
+def _find_home() -> PurePosixPath:
+    """Return the home of this user; end the command if it is not known."""
+    home = os.environ.get("HOME", "")
+    if not home.startswith("/"):
+        fail(f"--user needs the variable HOME, which is {home!r}", MISUSED)
+    return PurePosixPath("/", home.lstrip("/"))  # two slashes at the beginning are another root

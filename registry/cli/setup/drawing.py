@@ -13,6 +13,19 @@ _STATES = MappingProxyType(
         "changed": "removed from {path} what was written for {client}; its other content stays",
     }
 )
+# What an earlier run has written, and this one does not need.
+_WOULD_GO = MappingProxyType(
+    {
+        "restored": "{path} is not needed any more: --write removes what was written for {client}",
+        "deleted": "{path} is not needed any more: --write deletes it",
+    }
+)
+_GONE = MappingProxyType(
+    {
+        "restored": "removed from {path} what was written for {client}: it is not needed any more",
+        "deleted": "deleted {path}, which is not needed any more",
+    }
+)
 
 
 def draw_setup(report: ClientSetup) -> Iterator[str]:
@@ -28,7 +41,7 @@ def draw_setup(report: ClientSetup) -> Iterator[str]:
 
 def _draw_preview(report: ClientSetup) -> Iterator[str]:
     for file in report.files:
-        yield from _draw_file(file)
+        yield from _draw_file(file, report.client)
     is_done = bool(report.files) and all(each.state == "unchanged" for each in report.files)
     if report.files and not is_done:
         yield "Nothing is written: add --write for that."
@@ -36,9 +49,10 @@ def _draw_preview(report: ClientSetup) -> Iterator[str]:
     yield from _draw_steps(report)
 
 
-def _draw_file(file: ClientFile) -> Iterator[str]:
-    if file.state == "unchanged":
-        yield f"{file.path} has this already."
+def _draw_file(file: ClientFile, client: str) -> Iterator[str]:
+    if file.state in _WOULD_GO or file.state == "unchanged":
+        text = _WOULD_GO.get(file.state, "{path} has this already.")
+        yield text.format(path=file.path, client=client)
         yield ""
         return
     yield f"{file.path}{' (new)' if file.state == 'new' else ''}:"
@@ -51,6 +65,9 @@ def _draw_written(report: ClientSetup) -> Iterator[str]:
     if not report.files:
         yield "nothing to do: all of it is written already"
     for file in report.files:
+        if file.state in _GONE:
+            yield _GONE[file.state].format(path=file.path, client=report.client)
+            continue
         kept = f"; the former one is {file.copy}" if file.copy else ""
         yield f"wrote {file.path}{kept}"
         if file.is_open:

@@ -32,9 +32,11 @@ from registry.reports.console.overview import Overview, Room, find_full_in
 from registry.reports.console.totals import StoreTotals, Totals
 from registry.reports.console.upstreams import UpstreamList, UpstreamReport
 from registry.reports.space import find_growth
+from registry.reports.status import count_refused
 from registry.reports.traffic import MONTH, WEEK, report_traffic
 
 HOUR = 3600.0
+FRESH = 10.0  # seconds for which what was counted today is not read again: that takes up to 25 ms
 SHOWN_EVENTS = 12
 
 
@@ -71,6 +73,7 @@ class ConsoleFacts:
     """Makes the reports of the pages; details of one image: `image_reader.py`."""
 
     def __init__(self, sources: Sources) -> None:
+        self._refused, self._counted_at = 0, 0.0
         self._sources = sources
         images = sources.images
         self._totals = StoreTotals(sources.break_down, images.list_sizes, images.list_ordered)
@@ -102,6 +105,14 @@ class ConsoleFacts:
             events=leave_out_downloads(self._list_events())[:SHOWN_EVENTS],
         )
 
+    async def _count_refused(self, now: float) -> int:
+        """Return how often a blob was not stored today, as it was known some seconds ago."""
+        if not 0 <= now - self._counted_at < FRESH:
+            (today,) = self._sources.list_days(1)
+            self._refused = count_refused(await self._sources.read_days(1), today)
+            self._counted_at = now
+        return self._refused
+
     async def judge(self) -> Health:
         """Return the worst finding of this moment.
 
@@ -131,6 +142,8 @@ class ConsoleFacts:
                 room.limit,
                 room.pinned,
                 limits,
+                refused=await self._count_refused(now),
+                has_reserve=room.free >= room.reserve,
             )
         )
 

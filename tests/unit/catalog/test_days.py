@@ -26,10 +26,10 @@ async def read(catalog: DayCatalog, day: str = "2026-12-31") -> list[DayRow]:
 
 async def test_only_the_difference_is_added(catalog: DayCatalog) -> None:
     """Totals are those since the start of a server; two servers are added up."""
-    await catalog.add("2026-02-01", {"a": {BLOBS: (1, 10)}, "b": {BLOBS: (5, 50)}}, oldest=OLDEST)
-    await catalog.add("2026-02-01", {"a": {BLOBS: (1, 10)}}, oldest=OLDEST)
+    await catalog.add("2026-02-01", {"a": {BLOBS: (1, 10)}, "b": {BLOBS: (5, 50)}}, kept=9)
+    await catalog.add("2026-02-01", {"a": {BLOBS: (1, 10)}}, kept=9)
     later = {BLOBS: (3, 35), MANIFESTS: (2, 0)}
-    await catalog.add("2026-02-02", {"a": later}, oldest=OLDEST)
+    await catalog.add("2026-02-02", {"a": later}, kept=9)
 
     assert await read(catalog) == [
         DayRow("2026-02-01", *BLOBS, 6, 60),
@@ -41,14 +41,14 @@ async def test_only_the_difference_is_added(catalog: DayCatalog) -> None:
 async def test_what_was_read_before_takes_nothing_back(catalog: DayCatalog) -> None:
     """Totals that were read earlier and come later change nothing, and nothing is added twice."""
     for totals in ((3, 30), (2, 40), (3, 40), (4, 40)):
-        await catalog.add("2026-02-01", {"a": {BLOBS: totals}}, oldest=OLDEST)
+        await catalog.add("2026-02-01", {"a": {BLOBS: totals}}, kept=9)
 
     assert await read(catalog) == [DayRow("2026-02-01", *BLOBS, 4, 40)]
 
 
 async def test_what_is_not_added_yet_is_read_too(catalog: DayCatalog) -> None:
     """A reader gets what the next `add` would make of it, and changes nothing."""
-    await catalog.add("2026-02-01", {"a": {BLOBS: (1, 10)}}, oldest=OLDEST)
+    await catalog.add("2026-02-01", {"a": {BLOBS: (1, 10)}}, kept=9)
     now = {"a": {BLOBS: (4, 70)}}
 
     found = await catalog.read("2026-02-02", now, since=OLDEST)
@@ -59,14 +59,14 @@ async def test_what_is_not_added_yet_is_read_too(catalog: DayCatalog) -> None:
 
 async def test_old_days_are_deleted(catalog: DayCatalog) -> None:
     for day in ("2026-01-31", "2026-02-01", "2026-02-02"):
-        await catalog.add(day, {day: {BLOBS: (1, 1)}}, oldest="2026-02-01")
+        await catalog.add(day, {day: {BLOBS: (1, 1)}}, kept=2)
 
     assert [each.day for each in await read(catalog)] == ["2026-02-01", "2026-02-02"]
 
 
 async def test_servers_are_forgotten(catalog: DayCatalog) -> None:
     """The rows of the days stay."""
-    await catalog.add("2026-02-01", {"a": {BLOBS: (1, 1)}, "b": {BLOBS: (1, 1)}}, oldest=OLDEST)
+    await catalog.add("2026-02-01", {"a": {BLOBS: (1, 1)}, "b": {BLOBS: (1, 1)}}, kept=9)
     await catalog.forget(["a"])
 
     assert catalog.list_counted() == ["b"]

@@ -56,7 +56,7 @@ class Stage:
         """Write what the client needs, and return which files were written."""
         installation = self.open()
         scope = Scope(PurePosixPath("/home") if self.client == "minikube" else None)
-        plan = CLIENTS[self.client](MIRROR, scope, installation.read_text)
+        plan = CLIENTS[self.client](MIRROR, scope, installation.read_without(self.client))
         return [each.change.path for each in installation.write(self.client, plan)]
 
 

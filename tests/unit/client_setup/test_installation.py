@@ -6,42 +6,13 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from registry.clients.edits import AddItem
-from registry.clients.files import ClientFiles
-from registry.clients.installation import Installation, Outcome
+from registry.clients.installation import Installation
 from registry.clients.known import CLIENTS
 from registry.clients.mirror import parse_mirror
 from registry.clients.plan import ClientPlan, FileEdits, Scope
 from registry.errors import ClientFileInvalid
+from tests.unit.client_setup.site import CA, DAEMON, FORMER, RECORD, FailingFiles, Site
 from tests.unit.client_setup.trees import describe_tree
-
-RECORD = PurePosixPath("/etc/entrepot/setup.json")
-DAEMON = "/etc/docker/daemon.json"
-FORMER = '{\n  "debug": true\n}\n'
-CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-
-
-class Site:
-    """A root with the files of clients, each use of which opens them anew."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def file(self, path: str) -> Path:
-        """Return where a file is; its folder is made."""
-        file = self.root / path.removeprefix("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return file
-
-    def open(self) -> Installation:
-        """Open the files."""
-        return Installation(ClientFiles(self.root), RECORD)
-
-    def write(self, client: str, host: str = "10.0.0.5:5000", ca: str = "") -> list[Outcome]:
-        """Point a client at a mirror."""
-        mirror = parse_mirror(f"{'https' if ca else 'http'}://{host}", ["docker.io"], ca=ca)
-        installation = self.open()
-        plan = CLIENTS[client](mirror, Scope(), installation.read_text)
-        return installation.write(client, plan)
 
 
 @pytest.fixture
@@ -187,7 +158,7 @@ def test_what_a_failure_leaves_is_undone(site: Site) -> None:
             for path in ("/etc/a/file.json", "/etc/b/file.json")
         )
     )
-    files = FailingFiles(site.root)
+    files = FailingFiles(site.root, "/b/")
     with pytest.raises(OSError, match="the disk is broken"):
         Installation(files, RECORD).write("some", plan)
     assert (site.root / "etc/a/file.json").exists()
@@ -195,16 +166,6 @@ def test_what_a_failure_leaves_is_undone(site: Site) -> None:
     site.open().undo("some")
 
     assert before == describe_tree(site.root)
-
-
-class FailingFiles(ClientFiles):
-    """A disk that refuses to write one file."""
-
-    def write(self, path: PurePosixPath, content: bytes, *, is_secret: bool) -> None:
-        """Write it, or fail."""
-        if path.parts[2] == "b":
-            raise OSError("the disk is broken")
-        super().write(path, content, is_secret=is_secret)
 
 
 def test_links_do_not_lead_out_of_the_root(
@@ -243,7 +204,7 @@ def test_others_may_not_read_a_token(site: Site) -> None:
     """A new file is for its owner alone; so is the record. An existing file keeps its mode."""
     mirror = parse_mirror("http://10.0.0.5:5000", ["docker.io"], token="ent_1_2")
     installation = site.open()
-    plan = CLIENTS["docker"](mirror, Scope(), installation.read_text)
+    plan = CLIENTS["docker"](mirror, Scope(), installation.read_without("docker"))
     (outcome,) = installation.write("docker", plan)
     modes = {site.file(path).stat().st_mode & 0o777 for path in (DAEMON, str(RECORD))}
     assert (modes, outcome.is_open) == ({0o600}, False)

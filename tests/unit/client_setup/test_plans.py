@@ -166,13 +166,13 @@ def test_containerd_is_told_of_the_folder_once(text: str, edits: int, folder: st
             "containerd",
             "/etc/containerd/config.toml",
             f"version = 2\n{TABLE_2}\nmirrors.x.endpoint = ['y']",
-            "it has mirrors, beside which containerd takes no config_path",
+            "has mirrors, beside which containerd takes no config_path",
         ),
         (
             "containerd",
             "/etc/containerd/config.toml",
             f"version = 2\n{TABLE_2}\nconfigs.x.tls.ca_file = ''",
-            "it has configs",
+            "has configs",
         ),
         (
             "podman",

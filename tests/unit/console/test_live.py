@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import ClientSession, ClientTimeout, web
@@ -25,11 +25,13 @@ class Part:
 
 
 @asynccontextmanager
-async def serve(feed: LiveFeed) -> AsyncIterator[str]:
+async def serve(
+    feed: LiveFeed, is_admitted: Callable[[], bool] = lambda: True
+) -> AsyncIterator[str]:
     app = web.Application(handler_args={"handler_cancellation": True})
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        return await feed.answer(request, request.query.get("lang", "en"))
+        return await feed.answer(request, request.query.get("lang", "en"), is_admitted)
 
     app.router.add_get("/live", answer)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
@@ -109,6 +111,43 @@ async def test_the_end_of_the_server_ends_the_events() -> None:
         feed.close()
         await response.content.read()
         assert response.content.at_eof()
+
+
+async def test_who_is_not_admitted_any_more_gets_nothing_more() -> None:
+    """Somebody has logged out, or lost the account: the answer ends before the next news."""
+    part, admitted = Part(), [True]
+    feed = LiveFeed(part.render, interval=0.01)
+    async with (
+        serve(feed, lambda: admitted[0]) as url,
+        ClientSession(timeout=PATIENCE) as session,
+        session.get(url) as response,
+    ):
+        await read_event(response)
+        admitted[0] = False
+        part.text = "secret"
+        rest = await response.content.read()
+
+    assert b"secret" not in rest
+
+
+async def test_an_error_ends_no_news() -> None:
+    """What renders the parts has failed once: it is tried again for those who listen."""
+    part, failures = Part(), [RuntimeError("broken")]
+
+    async def render(language: str) -> dict[str, str]:
+        if part.looks and failures:
+            raise failures.pop()
+        return await part.render(language)
+
+    feed = LiveFeed(render, interval=0.01, heartbeat=0.05)
+    async with (
+        serve(feed) as url,
+        ClientSession(timeout=PATIENCE) as session,
+        session.get(url) as response,
+    ):
+        await read_event(response)
+        part.text = "second"
+        assert await read_event(response) == {"health": "second en"}
 
 
 async def wait_for_none(feed: LiveFeed) -> None:

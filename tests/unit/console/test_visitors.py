@@ -75,3 +75,31 @@ async def test_nobody_is_admitted_without_a_login() -> None:
         visitor = await visitors.find(ask(cookie=cookie))  # type: ignore[arg-type]
         assert not visitor.is_admitted
         assert not visitor.may_change
+
+
+async def test_who_may_only_read_gets_no_value_for_the_forms_of_this_machine() -> None:
+    """They could let a browser of this machine send it."""
+    visitors = Visitors(None)
+    here = await visitors.find(ask("127.0.0.1"))  # type: ignore[arg-type]
+    there = await visitors.find(ask("10.0.0.5"))  # type: ignore[arg-type]
+
+    assert visitors.is_right(here, visitors.make_token(here))
+    assert not visitors.is_right(here, visitors.make_token(there))
+
+
+async def test_a_visit_that_goes_on_ends_with_the_login() -> None:
+    """By a log-out, and by a changed password."""
+    accounts = Accounts()
+    visitors = Visitors(accounts)  # type: ignore[arg-type]
+    operator = await visitors.log_in({"name": "alice", "password": "right"}, "127.0.0.1")
+    first, second = [
+        await visitors.find(ask(cookie=visitors.begin(operator)))  # type: ignore[arg-type]
+        for _ in range(2)
+    ]
+    assert visitors.is_still_admitted(first)
+    visitors.end(first)
+    assert not visitors.is_still_admitted(first)
+    assert visitors.is_still_admitted(second)
+    accounts.fingerprints["alice"] = "2"
+    assert not visitors.is_still_admitted(second)
+    assert Visitors(None).is_still_admitted(await Visitors(None).find(ask()))  # type: ignore[arg-type]
