@@ -39,7 +39,7 @@ class FileChange:
 
     path: PurePosixPath
     kind: Kind
-    # A file of credentials may be one of these, so their content is not printed.
+    # The repr leaves out what may have secrets.
     former: bytes | None = field(repr=False)
     base: bytes | None = field(repr=False)
     content: bytes | None = field(repr=False)

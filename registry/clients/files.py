@@ -15,7 +15,7 @@ _OPEN, _CLOSED = 0o644, 0o600
 
 
 class ClientFiles:
-    """The files below a root. Their paths are those that a client sees, which has `/` for it."""
+    """The files below a folder, by the paths that a client sees: for it, the folder is `/`."""
 
     def __init__(self, root: Path) -> None:
         self._root = Path(os.path.realpath(root))

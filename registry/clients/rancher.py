@@ -25,7 +25,7 @@ def _plan(
     mirror: Mirror, name: str, restart: tuple[str, ...], agent: str, checks: tuple[str, ...]
 ) -> ClientPlan:
     folder = PurePosixPath("/etc/rancher") / name
-    # A path is taken as it is, and so has to name the version of the API too.
+    # To an address with a path, k3s adds no /v2.
     url = f"{mirror.url}/t/{mirror.token}/v2" if mirror.token else mirror.url
     edits: list[Edit] = [
         AddItem(("mirrors", registry, "endpoint"), url) for registry in mirror.registries

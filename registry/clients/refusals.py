@@ -12,5 +12,5 @@ class LineRefusal(Refusal):
 
 
 def refuse_at(text: str, at: int, why: str, cure: str) -> LineRefusal:
-    """Return the refusal of a text because of what stands at an index of it."""
+    """Return the refusal of a text, with the line of the index `at`, where the reason stands."""
     return LineRefusal(text.count("\n", 0, at) + 1, why, cure)
