@@ -50,11 +50,17 @@ class BulkProtocol(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
+        framing = self._framing
         try:
-            self._framing.receive(data)
+            if framing.head is None:
+                framing.received += len(data)
+            else:
+                framing.receive(data)
             super().data_received(data)
             body = None if self._payload is self._former else self._payload
-            self._framing.check(None if body is None else body.total_bytes)
+            content = None if body is None else body.total_bytes
+            if content is None or framing.received - content > framing.harmless:
+                framing.check(content)
         except FramingExcess as excess:
             error = aiohttp.ClientPayloadError(str(excess))
             error.__cause__ = excess

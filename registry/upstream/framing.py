@@ -20,17 +20,24 @@ class FramingExcess(Exception):
 
 
 class Framing:
-    """Counts the bytes of one answer: all that were received, and those that are content."""
+    """Counts the bytes of one answer: all that were received, and those that are content.
+
+    Whoever has many pieces need not call this for each of them. `received` counts all bytes: when
+    `head` is None, there is nothing more to find in them before they are parsed, so that adding
+    their number is enough. `check` finds nothing as long as at most `harmless` of the bytes are not
+    content.
+    """
 
     def __init__(self) -> None:
         self.begin()
 
     def begin(self) -> None:
         """Begin to count anew, because a request was sent."""
-        self._received = 0
+        self.received = 0
+        self.head: bytes | None = b""  # the beginning of the next head; None after the last one
+        self.harmless = -1  # bytes
         self._interim = 0
         self._before_body: int | None = None  # bytes that had been received when the body began
-        self._head: bytes | None = b""  # the beginning of the next head; None after the last one
 
     def receive(self, data: bytes) -> None:
         """Count bytes that were received, before they are parsed.
@@ -38,23 +45,23 @@ class Framing:
         Raises:
             FramingExcess: there are too many interim answers, or one is too long.
         """
-        self._received += len(data)
-        if self._head is None:
+        self.received += len(data)
+        if self.head is None:
             return
-        head = self._head + data
+        head = self.head + data
         while (interim := _INTERIM.match(head)) is not None:
             self._interim += 1
             if self._interim > MAX_INTERIM:
                 raise FramingExcess(f"sends more than {MAX_INTERIM} interim answers (1xx)")
             head = head[interim.end() :]
         if len(head) < len(b"HTTP/1.1 1xx"):
-            self._head = head
+            self.head = head
         elif _INTERIM_BEGINS.match(head) is None:
-            self._head = None
+            self.head = None
         elif len(head) > MAX_INTERIM_HEAD:
             raise FramingExcess("sends an interim answer (1xx) without end")
         else:
-            self._head = head
+            self.head = head
 
     def check(self, content: int | None) -> None:
         """Compare the bytes that were received with those that are content.
@@ -65,11 +72,12 @@ class Framing:
             FramingExcess: there is too much beside the content.
         """
         if content is None:
-            if self._received > MAX_HEAD:
+            if self.received > MAX_HEAD:
                 raise FramingExcess(f"sends a head of more than {MAX_HEAD // 1024} KiB")
             return
         if self._before_body is None:
-            self._before_body = self._received
-        beside = self._received - self._before_body - content
+            self._before_body = self.received
+            self.harmless = self._before_body + MAX_FRAMING
+        beside = self.received - self._before_body - content
         if beside > MAX_FRAMING + content // CONTENT_PER_FRAMING:
             raise FramingExcess("sends far more between the chunks of its answer than in them")
