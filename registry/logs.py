@@ -105,6 +105,12 @@ def watch_events(note: Callable[[Mapping[str, Any]], None]) -> None:
             step.note = note
 
 
+def is_written(level: int) -> bool:
+    """Whether events of this level are written; see `configure_logs`."""
+    output = structlog.get_config()["logger_factory"]()
+    return not isinstance(output, _Lines) or level >= output.least
+
+
 class WriteLine(Protocol):
     """Writes a line."""
 

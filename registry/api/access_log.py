@@ -15,7 +15,7 @@ from registry.access.records import AnswerFacts
 from registry.access.shown_addresses import ShowAddress, show_whole
 from registry.logs import WriteLine, prepare_lines
 from registry.metrics.process_metrics import Metrics, find_inc, find_observe
-from registry.oci.token_texts import mask_tokens
+from registry.oci.token_texts import mask_texts, mask_tokens
 
 CLIENT_CLOSED_REQUEST = 499  # what nginx logs for a client that did not wait for its answer
 SERVER_ERROR = 500  # status of aiohttp's answer when our code raises; aiohttp logs the error
@@ -81,11 +81,8 @@ class AccessLog:
         seconds, first = metrics.request_seconds, metrics.first_byte_seconds
         self._time = cache(lambda kind: find_observe(seconds.labels(kind)))
         self._time_first = cache(lambda *labels: find_observe(first.labels(*labels)))
+        # What counts the bytes of a body, by the kind of the request and the cache status.
         self.find_sent = cache(lambda *labels: find_inc(metrics.sent_bytes.labels(*labels)))
-
-    def count_sent(self, kind: str, origin: str, count: int) -> None:
-        """Count bytes of a body that is being sent; `origin` is the cache status."""
-        self.find_sent(kind, origin)(count)
 
     def write_refusal(self, client: str | None, response: web.Response, why: str) -> None:
         """Log and count the answer to bytes that are not a request, and that are not logged."""
@@ -103,16 +100,19 @@ class AccessLog:
 
         What is the same for all of them is computed here, once: that takes as long as the logging.
         """
+        shown = mask_texts(
+            path=entry.path, ns=entry.namespace, agent=entry.agent, failure=entry.failure
+        )
         facts = {
             "method": entry.method,
-            "path": cut_path(entry.path),
+            "path": shown["path"][:_MAX_PATH],
             "repository": entry.repository,
             "user": entry.user,
             "rule": entry.rule,
-            "ns": mask_tokens(entry.namespace)[:100],
+            "ns": shown["ns"][:100],
             "origin": entry.origin,
-            "agent": mask_tokens(entry.agent)[:100],
-            "failure": mask_tokens(entry.failure)[:_MAX_FAILURE],
+            "agent": shown["agent"][:100],
+            "failure": shown["failure"][:_MAX_FAILURE],
             "size": entry.size,
         }
         fields = {name: value for name, value in facts.items() if value} | {"status": entry.status}

@@ -20,7 +20,7 @@ from registry.api.open_requests import OpenRequests
 from registry.api.paths import split_target
 from registry.api.repeated_answers import SentAnswer
 from registry.api.replaying_protocol import ReplayingProtocol
-from registry.api.sendfile import MayGoOn, SentBytes
+from registry.api.socket_writing import MayGoOn, SentBytes
 from registry.api.surroundings import find_surroundings
 from registry.errors import EntrepotError, NotMirrored
 from registry.logs import get_logger
@@ -36,9 +36,9 @@ class Notes:
     endpoint, `repository` the repository with its registry, `reference` a tag or digest, `failure`
     the message of an error.
     `begun` is an answer that the handler sends itself, `sent` the bytes of its body until now, and
-    `has_client_left` says that the client did not wait for the whole body. `count_sent` gets the
-    kind and the cache status of that answer, and each number of bytes as they are sent. `began_at`
-    is when it began (`time.monotonic`; None: it has not).
+    `has_client_left` says that the client did not wait for the whole body. `find_sent` gets the
+    kind and the cache status of that answer, and returns what counts its bytes as they are sent.
+    `began_at` is when it began (`time.monotonic`; None: it has not).
     `is_current` gets the address of a client, and returns whether the same request would get the
     same answer at that moment. It is None if the handler cannot know that. `kept` opens the
     stored blob that was sent, or of which a part was sent, for the same request again.
@@ -57,7 +57,7 @@ class Notes:
     path: str
     ns: str
     host: str = ""
-    count_sent: Callable[[str, str, int], None] | None = None
+    find_sent: Callable[[str, str], Callable[[float], None]] | None = None
     kind: str = "other"
     namespace: str = ""
     repository: str = ""
@@ -90,9 +90,8 @@ class Notes:
 
     def begin(self, response: web.StreamResponse) -> SentBytes:
         """Note an answer that the handler is about to send; return the counter for its body."""
-        count = self.count_sent
-        origin = response.headers.get(ORIGIN, "")
-        note = None if count is None else partial(count, self.kind, origin)
+        find, origin = self.find_sent, response.headers.get(ORIGIN, "")
+        note = None if find is None else find(self.kind, origin)
         self.begun, self.sent = response, SentBytes(note, self.may_go_on)
         self.began_at = time.monotonic()
         return self.sent
@@ -118,6 +117,7 @@ class Middleware:
         self._access_log = access_log
         self._handler = handler
         self._proxies = proxies
+        self._has_proxies = bool(proxies)
         self._open_requests = open_requests
         self._has_warned = False
         self._log = get_logger("registry.api")
@@ -173,9 +173,9 @@ class Middleware:
         path, query, host = split_target(request.raw_path, request.headers.get("Host", ""))
         token, path = split_path(path)
         ns = request.query.get("ns", "") if query else ""
-        notes = Notes(path, ns, host, self._access_log.count_sent, path_token=token)
+        notes = Notes(path, ns, host, self._access_log.find_sent, path_token=token)
         notes.client, notes.has_tls = request.remote, request.secure
-        if self._proxies:
+        if self._has_proxies:
             self._find_origin(request, notes)
         return notes
 

@@ -13,7 +13,8 @@ from urllib.parse import unquote
 from registry.errors import EntrepotError, InvalidInput, NameInvalid
 from registry.mirror.routing import RepositoryRequest, UpstreamTable
 from registry.oci.digest import Digest
-from registry.oci.names import Reference, Repository, parse_reference
+from registry.oci.names import Reference, Repository, Tag, parse_reference
+from registry.oci.token_texts import mask_tokens
 
 MAX_PATH = 2048  # characters; the longest legal path is far shorter
 MAX_REMEMBERED = 1024  # characters of a path, `ns` and host together; longer ones are read anew
@@ -56,7 +57,8 @@ class PullRequest:
     `endpoint` is None if the path is not a path of the API. `repository` and `reference` are set
     if the endpoint has them and there is no `error`. `namespace` is the value of `ns`, if a
     configured upstream has that name, and otherwise empty. `name` is the name in the path, and
-    `prefix` what stands before `/v2/`.
+    `prefix` what stands before `/v2/`. `shown_repository` and `shown_reference` are what the log
+    and the records say of them; they are empty if there are none.
     """
 
     endpoint: Endpoint | None
@@ -66,6 +68,8 @@ class PullRequest:
     error: EntrepotError | None = None
     name: str = ""
     prefix: str = ""
+    shown_repository: str = ""
+    shown_reference: str = ""
 
 
 class RequestReader:
@@ -101,6 +105,11 @@ class RequestReader:
             error=route.error or error,
             name=name,
             prefix=prefix,
+            shown_repository=mask_tokens(str(route.repository or "")),
+            # No token can stand in a digest.
+            shown_reference=mask_tokens(str(reference))
+            if isinstance(reference, Tag)
+            else reference or "",
         )
 
 

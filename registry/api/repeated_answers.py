@@ -18,7 +18,7 @@ from registry.api.forwarding import FindCaller, use_connection
 from registry.api.open_requests import OpenRequests
 from registry.api.repeated_blobs import RepeatedBlobs
 from registry.api.response_heads import BEFORE_DATE, Date, write_head
-from registry.api.sendfile import MayGoOn
+from registry.api.socket_writing import MayGoOn
 from registry.mirror.kept_blobs import KeptBlob
 
 MAX_REQUEST = 4096  # bytes of a request; longer ones are not remembered

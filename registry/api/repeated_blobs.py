@@ -23,8 +23,7 @@ from registry.api.blob_answers import AnswerNotes, BlobAnswer
 from registry.api.forwarding import FindCaller, use_connection
 from registry.api.open_requests import OpenRequests
 from registry.api.response_heads import BEFORE_DATE, Date, write_head
-from registry.api.sendfile import MayGoOn, SentBytes
-from registry.api.socket_writing import Unwritten
+from registry.api.socket_writing import MayGoOn, SentBytes, Unwritten
 from registry.errors import EntrepotError
 from registry.logs import get_logger
 from registry.mirror.kept_blobs import KeptBlob, OpenBlob

@@ -4,6 +4,7 @@ Requests are answered without aiohttp's `Application`, router and signals: `path
 paths, and each further layer would take time for every request (decision record 0012).
 """
 
+import logging
 from collections.abc import Callable
 
 from aiohttp import web
@@ -22,13 +23,13 @@ from registry.api.tags_and_referrers import (
     answer_tags,
     see_all,
 )
-from registry.logs import get_logger
+from registry.logs import get_logger, is_written
 from registry.mirror.mirror import Mirror
 from registry.mirror.mirror_rules import MaySee
 from registry.oci import media_types
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
-from registry.oci.token_texts import mask_tokens, refuse_tokens
+from registry.oci.token_texts import refuse_tokens
 
 # Answers what is no request of the API, if a person asks for it with a browser.
 ShowPage = Callable[[web.BaseRequest, Notes], web.Response | None]
@@ -55,6 +56,8 @@ class PullApi:
         self._show_address = show_address
         self._reader = RequestReader(mirror.table)
         self._log = get_logger("registry.api").bind()
+        # `entrepot serve` on a terminal shows what is being sent.
+        self._is_watched = is_written(logging.DEBUG)
 
     async def answer(self, request: web.BaseRequest, notes: Notes) -> web.StreamResponse:
         """Answer one request.
@@ -70,8 +73,7 @@ class PullApi:
         is_of_mirror = self._mirror.via.read(request.headers.getall("Via", ()))
         wanted = self._reader.read(notes.path, notes.ns, notes.host)
         notes.namespace = wanted.namespace
-        notes.repository = mask_tokens(str(wanted.repository or ""))
-        notes.reference = mask_tokens(str(wanted.reference or ""))
+        notes.repository, notes.reference = wanted.shown_repository, wanted.shown_reference
         if request.method not in ("GET", "HEAD") or wanted.endpoint is Endpoint.UPLOAD:
             return errors.render_read_only()
         if wanted.endpoint is not None:
@@ -103,17 +105,17 @@ class PullApi:
             raise wanted.error.copy()
         if wanted.endpoint in (None, Endpoint.TOKEN):
             return errors.render_no_endpoint()
-        # Written only for `entrepot serve` on a terminal, which shows what is being sent.
-        self._log.debug(
-            "request began",
-            client=self._show_address(notes.client),
-            repository=notes.repository,
-            path=cut_path(notes.path),
-        )
+        if self._is_watched:
+            self._log.debug(
+                "request began",
+                client=self._show_address(notes.client),
+                repository=notes.repository,
+                path=cut_path(notes.path),
+            )
         rules = self._mirror.rules
         if wanted.repository is not None:
             rules.check(wanted.repository, wanted.reference)
-        answer = self._dispatch(request, notes, wanted, rules.narrow(may_see))
+        answer = self._dispatch(request, notes, wanted, may_see)
         if not is_of_mirror or wanted.repository is None:
             return await answer
         return await self._mirror.circles.watch(
@@ -134,9 +136,13 @@ class PullApi:
             case Endpoint.REFERRERS, Repository() as repository, Digest() as digest:
                 return await answer_referrers(request, notes, mirror.lists, repository, digest)
             case Endpoint.TAGS, Repository() as repository, _:
-                return await answer_tags(request, notes, mirror.lists, repository, may_see)
+                return await answer_tags(
+                    request, notes, mirror.lists, repository, mirror.rules.narrow(may_see)
+                )
             case Endpoint.CATALOG, _, _:
-                return await answer_catalog(request, mirror.repositories, may_see)
+                return await answer_catalog(
+                    request, mirror.repositories, mirror.rules.narrow(may_see)
+                )
             case _:
                 # A ping. Only `Admission` may have asked for a login: dockerd would answer with the
                 # user's password for Docker Hub.

@@ -7,13 +7,13 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from registry.api.socket_writing import Unwritten, find_socket
+from registry.api.socket_writing import SentBytes, Unwritten, find_socket
 from registry.tasks import in_thread
 
 _READ = 256 * 1024  # bytes per read where sendfile cannot be used
@@ -26,32 +26,6 @@ LOST = frozenset(
 # A part of a body: its bytes, or the place of its bytes as (descriptor of an open file, start,
 # stop).
 Piece = bytes | tuple[int, int, int]
-MayGoOn = Callable[[], bool]  # whether the rest of an answer may be sent
-
-
-@dataclass(slots=True)
-class SentBytes:
-    """How many bytes of a body were sent until now, also if the client leaves early.
-
-    `note` is called with each number of bytes as they are sent, for the metrics. `may_go_on` says
-    whether more of them may be sent.
-    """
-
-    note: Callable[[int], None] | Callable[[float], None] | None = None
-    may_go_on: MayGoOn | None = None
-    count: int = 0
-
-    def add(self, count: int) -> None:
-        """Add bytes that were sent just now.
-
-        Raises:
-            EOFError: no more may be sent; the connection must be cut.
-        """
-        self.count += count
-        if self.note is not None:
-            self.note(count)
-        if self.may_go_on is not None and not self.may_go_on():
-            raise EOFError("the account of this client was removed or changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,41 +85,38 @@ async def send_body(
     around_piece: AbstractContextManager[None] = cork if is_growing else no_cork
     with around_body:
         await response.prepare(request)
+        # TLS, and the frames around the parts of a chunked body, change the bytes.
+        is_changed = transport.get_extra_info("sslcontext") is not None or response.chunked
+        connection = None if is_changed else find_socket(transport)
         async with aclosing(pieces):
             async for piece in pieces:
                 with around_piece:
-                    await _send_piece(transport, response, piece, sent)
+                    if isinstance(piece, bytes):
+                        await response.write(piece)
+                        sent.add(len(piece))
+                    elif transport.is_closing():
+                        raise ConnectionResetError("the client has left")
+                    elif connection is None:
+                        await _send_by_reading(response, *piece, sent)
+                    else:
+                        await _send_by_kernel(transport, connection, piece, sent)
     if response.content_length not in (None, sent.count):
         raise EOFError(f"the body has {sent.count} bytes, and not {response.content_length}")
 
 
-async def _send_piece(
-    transport: asyncio.Transport, response: web.StreamResponse, piece: Piece, sent: SentBytes
-) -> None:
-    if isinstance(piece, bytes):
-        await response.write(piece)
-        sent.add(len(piece))
-        return
-    if transport.is_closing():
-        raise ConnectionResetError("the client has left")
-    descriptor, start, stop = piece
-    # Each part of a chunked body needs a frame around it.
-    if transport.get_extra_info("sslcontext") is None and not response.chunked:
-        await _send_by_kernel(transport, descriptor, start, stop, sent)
-    else:
-        await _send_by_reading(response, descriptor, start, stop, sent)
-
-
 async def _send_by_kernel(
-    transport: asyncio.Transport, descriptor: int, start: int, stop: int, sent: SentBytes
+    transport: asyncio.Transport,
+    connection: socket.socket,
+    place: tuple[int, int, int],
+    sent: SentBytes,
 ) -> None:
+    descriptor, start, stop = place
     with _translate_errors(transport):
         if transport.get_write_buffer_size():
             # The loop first sends what waits.
             end = min(stop, start + _LEAST)
             await _send_slice(transport, descriptor, start, end, sent)
             start = end
-        connection = find_socket(transport)
         unwritten = Unwritten(connection, b"", descriptor, start, stop, sent.add)
         if unwritten.begin():
             return

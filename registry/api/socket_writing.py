@@ -1,4 +1,7 @@
-"""Writing into the socket of a client without the loop's transport, which has nothing to write."""
+"""Writing into the socket of a client without the loop's transport, which has nothing to write.
+
+It is counted how many bytes of a body were written, in whatever way.
+"""
 
 import asyncio
 import os
@@ -11,6 +14,32 @@ _MOST = 4 * 1024 * 1024  # bytes of one call of `sendfile`, so that other client
 # Bytes of a part that the kernel takes before it has sent those before them. Then most parts need
 # one call. For other answers it takes less (`server/listener.py`), as it needs memory for them.
 UNSENT = 1024 * 1024
+MayGoOn = Callable[[], bool]  # whether the rest of an answer may be sent
+
+
+@dataclass(slots=True)
+class SentBytes:
+    """How many bytes of a body were sent until now, also if the client leaves early.
+
+    `note` is called with each number of bytes as they are sent, for the metrics. `may_go_on` says
+    whether more of them may be sent.
+    """
+
+    note: Callable[[int], None] | Callable[[float], None] | None = None
+    may_go_on: MayGoOn | None = None
+    count: int = 0
+
+    def add(self, count: int) -> None:
+        """Add bytes that were sent just now.
+
+        Raises:
+            EOFError: no more may be sent; the connection must be cut.
+        """
+        self.count += count
+        if self.note is not None:
+            self.note(count)
+        if self.may_go_on is not None and not self.may_go_on():
+            raise EOFError("the account of this client was removed or changed")
 
 
 @dataclass(slots=True)

@@ -27,6 +27,11 @@ def mask_tokens(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in masked)
 
 
+def mask_texts(**texts: str) -> dict[str, str]:
+    """Do as `mask_tokens` for several texts, and return them by their names."""
+    return {name: mask_tokens(text) if text else text for name, text in texts.items()}
+
+
 def refuse_tokens(text: str) -> None:
     """Refuse the path or query of a request, or the name of an image, if a token stands in it.
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from registry.api.sendfile import Piece, SentBytes, send_body
+from registry.api.sendfile import Piece, send_body
+from registry.api.socket_writing import SentBytes
 from tests.harness.open_port import open_port
 
 CONTENT = bytes(range(256)) * 4096  # more than the buffer of a socket holds

@@ -15,7 +15,8 @@ from registry.api.access_log import AccessLog
 from registry.api.connection import ClientServer
 from registry.api.middleware import Middleware, Notes
 from registry.api.repeated_answers import ResponseCache
-from registry.api.sendfile import SentBytes, send_body
+from registry.api.sendfile import send_body
+from registry.api.socket_writing import SentBytes
 from registry.metrics.process_metrics import Metrics
 from registry.server import connections as connections_module
 from registry.server.connections import Connections
