@@ -42,7 +42,7 @@ class Announcement:
     @property
     def is_held(self) -> bool:
         """Whether nothing is sent before the digest was right: an endpoint has to prove itself."""
-        return self._download.needs_proof({*self.trace.count(), self._download.endpoint})
+        return self._download.needs_proof({*self.trace.list_origins(), self._download.endpoint})
 
     async def write(self) -> None:
         """Write all that is known.
@@ -56,8 +56,8 @@ class Announcement:
 
     async def update(self) -> None:
         """Write who has sent which bytes, if others have sent some since then; see `write`."""
-        is_new = len(self.trace) != self._written
-        if is_new and time.monotonic() - self._written_at >= INTERVAL:
+        is_due = time.monotonic() - self._written_at >= INTERVAL
+        if is_due and len(self.trace) != self._written:
             await self.write()
 
     async def suspect(self) -> bool:

@@ -9,6 +9,7 @@ import asyncio
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import astuple
@@ -47,16 +48,21 @@ class Bandwidth:
         self._rates = rates
         self._clock = clock
         self._links = {name: Link(time.monotonic) for name in rates}
+        self._running: Counter[str] = Counter()  # downloads of this process, by upstream
         self._has_news = asyncio.Event()
 
     @contextmanager
     def open(self, upstream: str, is_urgent: Callable[[], bool]) -> Iterator[Pacer]:
         """Yield the pace of a download; `is_urgent` says whether a client reads it now."""
-        with self._links[upstream].open(is_urgent) as pacer:
-            if self._is_shared():  # else the others may learn of it a little later
-                self._has_news.set()
-            self._tasks.share("bandwidth", self._keep_sharing)
-            yield pacer
+        self._running[upstream] += 1
+        try:
+            with self._links[upstream].open(is_urgent) as pacer:
+                if self._is_shared():  # else the others may learn of it a little later
+                    self._has_news.set()
+                self._tasks.share("bandwidth", self._keep_sharing)
+                yield pacer
+        finally:
+            self._running[upstream] -= 1
 
     async def _keep_sharing(self) -> None:
         """Exchange demands as long as downloads run, and a little longer."""
@@ -83,7 +89,7 @@ class Bandwidth:
 
     def _is_wanted(self) -> bool:
         """Whether a download is running, or began and ended since the last exchange."""
-        return self._has_news.is_set() or any(link.is_used for link in self._links.values())
+        return self._has_news.is_set() or self._running.total() > 0
 
     async def _share(self) -> None:
         own = {name: link.measure() for name, link in self._links.items()}
@@ -98,9 +104,9 @@ class Bandwidth:
 
     def _is_shared(self) -> bool:
         """Whether what others want changes what the downloads of this process may use."""
-        used = [name for name, link in self._links.items() if link.is_used]
         return any(
-            not math.isinf(self._find_rate(name)) or self._links[name].is_warming for name in used
+            not math.isinf(self._find_rate(name)) or self._links[name].is_warming
+            for name in +self._running
         )
 
     def _find_rate(self, upstream: str) -> float:

@@ -15,11 +15,14 @@ INTERVAL = 0.02  # seconds after which they are told of fewer bytes
 
 
 async def land(
-    batch: list[bytes] | Incoming, ingest: Ingest, notify: Callable[[], None], seconds: float
+    batch: list[bytes] | Incoming,
+    ingest: Ingest,
+    notify: Callable[[], None],
+    find_seconds: Callable[[], float],
 ) -> int:
     """Write a batch, and return its length in bytes; `notify` is called when bytes have landed.
 
-    A thread may receive for `seconds`.
+    `find_seconds` returns for how many seconds a thread may receive.
 
     Raises:
         StoreError: as for `Ingest.append`.
@@ -28,7 +31,7 @@ async def land(
         count = sum(map(len, batch))
         await ingest.append(batch)
     else:
-        tell = _Teller(asyncio.get_running_loop(), notify)
+        tell, seconds = _Teller(asyncio.get_running_loop(), notify), find_seconds()
         await ingest.receive(lambda sink: batch.receive(tell.wrap(sink), seconds))
         count = len(batch)
     notify()

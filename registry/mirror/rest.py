@@ -47,7 +47,7 @@ class Rest:
         if resumed and not download.needs_proof(told.trace.count()):
             download.require_proof()  # clients may read the first bytes already, and go on
         chunks = read_in_order(download, resumed, self.turn, told.trace.note)
-        async with Batcher(chunks, lambda: self.turn.depth) as batcher:
+        async with Batcher(chunks, self.turn.find_depth) as batcher:
             await told.write()  # while the upstream answers, others learn whose download this is
             self.part.note_announced()
             await ingest.prepare(download.size)
@@ -65,5 +65,5 @@ class Rest:
                     size, endpoint = download.size, download.endpoint
                     self.log.info("download started", size=size, endpoint=endpoint)
                 if batch != []:
-                    self.count(await land(batch, ingest, notify, self.turn.thread_time))
+                    self.count(await land(batch, ingest, notify, self.turn.find_thread_time))
                 await told.update()

@@ -9,7 +9,7 @@ from contextlib import aclosing
 
 from registry.errors import UpstreamUnreachable
 from registry.upstream.contract import Chunk
-from registry.upstream.direct_body import DIRECT
+from registry.upstream.direct_body import DIRECT, LEAST
 from registry.upstream.meter import Stream
 from registry.upstream.pacing import Pace
 from registry.upstream.request import Answer
@@ -40,8 +40,9 @@ async def read_body(
         stream.resume()
         if wanted.is_longer and wanted.is_done:
             break
-        if has_begun and wanted.rest_in_thread and not pace.is_limited:
-            async with aclosing(_receive_rest(answer, wanted, stream, pace)) as chunks:
+        left = 0 if wanted.stop is None else wanted.stop - wanted.offset
+        if has_begun and left >= LEAST and wanted.is_for_thread and not pace.is_limited:
+            async with aclosing(_receive_rest(answer, wanted, left, stream, pace)) as chunks:
                 async for received in chunks:
                     yield received
     if wanted.is_cut_off:
@@ -49,9 +50,9 @@ async def read_body(
 
 
 async def _receive_rest(
-    answer: Answer, wanted: WantedBytes, stream: Stream, pace: Pace
+    answer: Answer, wanted: WantedBytes, left: int, stream: Stream, pace: Pace
 ) -> AsyncGenerator[Chunk, None]:
-    """Yield the rest of a body, if its connection can be read in a thread."""
+    """Yield the rest of a body, `left` bytes, if its connection can be read in a thread."""
     receive: Receive | None = answer.response.extensions.get(DIRECT)
     if receive is None:
         return
@@ -59,7 +60,7 @@ async def _receive_rest(
     def may_use_thread() -> bool:
         return wanted.in_thread() and not pace.is_limited
 
-    async with aclosing(receive(wanted.rest_in_thread, may_use_thread)) as chunks:
+    async with aclosing(receive(left, may_use_thread)) as chunks:
         async for chunk in chunks:
             if isinstance(chunk, bytes):
                 stream.receive(len(chunk))

@@ -85,8 +85,9 @@ class BlobDownloader:
             for endpoint in self._candidates()
             if endpoint not in self._failures.without_range and not endpoint.learned.has_no_ranges()
         ]
-        failed = [each for each in self._failures.last if each not in self._senders]
-        able = list(self._pool.suspects.choose_senders(able, failed))
+        if len(able) > 1:
+            failed = [each for each in self._failures.last if each not in self._senders.meters]
+            able = list(self._pool.suspects.choose_senders(able, failed))
         self._numbers += [each for each in able if each not in self._numbers]
         numbers, broken = self._numbers, self._broken
         return [build_sender(numbers.index(e), e, is_broken=e in broken) for e in able]
@@ -130,7 +131,7 @@ class BlobDownloader:
         """Yield the bytes from `start` to `stop`; see `BlobDownload.receive`."""
         stop = self.size if stop is None else stop
         wanted = WantedBytes(start, stop, may_extend, in_thread=in_thread)
-        retries = self._pool.start_retries(STALL_BUDGET if self._senders else OPEN_BUDGET)
+        retries = self._pool.start_retries(STALL_BUDGET if self._senders.meters else OPEN_BUDGET)
         async with aclosing(self._explore(wanted)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -198,7 +199,7 @@ class BlobDownloader:
         except (Unknown, UpstreamError) as error:
             self._note_failure(endpoint, error)
         except TimeoutError:
-            if endpoint not in self._senders:
+            if endpoint not in self._senders.meters:
                 endpoint.measured.note_first_byte(EXPLORED_TIME)
         if self.has_ranges is False:
             self.has_ranges = has_ranges  # the others may have them
@@ -219,7 +220,8 @@ class BlobDownloader:
         failure = combine(failures)
         retry_after = failure.retry_after if isinstance(failure, UpstreamError) else None
         wait = retries.next_wait(self._pool.clock(), retry_after)
-        is_final = isinstance(failure, Unknown) or not (self._senders or is_temporary(failure))
+        has_begun = bool(self._senders.meters)
+        is_final = isinstance(failure, Unknown) or not (has_begun or is_temporary(failure))
         if is_final or wait is None:
             raise self._failures.explain(failures)
         return wait
@@ -246,7 +248,8 @@ class BlobDownloader:
     def _list_unwanted(self) -> list[Endpoint]:
         """Return the endpoints that are not asked now for more bytes of this blob."""
         # What clients read must not go on with bytes of an endpoint that has to prove itself.
-        is_streamed = self._is_proof_required or any(map(self._is_proven, self._senders))
+        senders = self._senders.meters
+        is_streamed = self._is_proof_required or any(map(self._is_proven, senders))
         is_absent = self._failures.is_absent
         return [
             each
@@ -254,7 +257,7 @@ class BlobDownloader:
             if each in self._failures.faulty
             or each.origin in self._excluded
             or (is_streamed and not self._is_proven(each))
-            or (self._senders and each not in self._senders and is_absent(each))
+            or (senders and each not in senders and is_absent(each))
         ]
 
     def _is_proven(self, endpoint: Endpoint) -> bool:

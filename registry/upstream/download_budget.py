@@ -125,14 +125,12 @@ class Turn:
         self.taken -= taken
         self._budget.give_back(taken)
 
-    @property
-    def depth(self) -> int:
-        """How many bytes the download may have received and not written yet."""
+    def find_depth(self) -> int:
+        """Return how many bytes the download may have received and not written yet."""
         return self._budget.depth
 
-    @property
-    def thread_time(self) -> float:
-        """How many seconds a thread may receive for the download, until others need a thread."""
+    def find_thread_time(self) -> float:
+        """Return for how many seconds a thread may receive, until others need a thread."""
         return self._budget.thread_time
 
 

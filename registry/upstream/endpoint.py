@@ -26,7 +26,6 @@ from registry.upstream.failures import EndpointSuspended
 from registry.upstream.health import Admission, EndpointHealth
 from registry.upstream.learned import Learned
 from registry.upstream.measurements import Measurements
-from registry.upstream.performance import Performance
 from registry.upstream.rate_limit import read_rate_limit
 from registry.upstream.redirects import USUAL, RedirectRules, origin_of
 from registry.upstream.request import Answer, Request, error_of
@@ -67,11 +66,6 @@ class Endpoint:
         self._clock = clock
         self._note_limit = note_limit
         self._spend_pull = spend_pull
-
-    @property
-    def performance(self) -> Performance:
-        """What is known of how it delivers."""
-        return self.measured.performance
 
     @property
     def connected_at(self) -> float:

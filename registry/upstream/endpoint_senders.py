@@ -11,7 +11,7 @@ def build_sender(number: int, endpoint: Endpoint, *, is_broken: bool) -> Sender:
     over as many connections as have brought that. `is_broken` says that its connection broke just
     now.
     """
-    known = endpoint.performance
+    known = endpoint.measured.performance
     sender = Sender(number, endpoint.origin, known.total or known.rate, known.first_byte)
     sender.failures = int(is_broken)
     if known.rate and known.total:

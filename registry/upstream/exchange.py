@@ -190,7 +190,8 @@ class Exchange:
             raise UpstreamFaulty(self._origin, why) from error
 
     async def _send(self, attempt: "_Attempt", url: str, reach: Reach | None = None) -> Answer:
-        request, origin = attempt.request, origin_of(url)
+        request = attempt.request
+        origin = self._origin if url.startswith(self._base) else origin_of(url)
         headers = dict(request.headers)
         # Only the endpoint's own origin gets the login, also after redirects.
         if attempt.login.header is not None and origin == self._origin:

@@ -99,6 +99,8 @@ class EndpointPool:
         them, or fails at once. With `is_optional`, endpoints without a connection are left out too,
         if there are others.
         """
+        if len(self.endpoints) == 1:  # there is nothing to choose from
+            return [each for each in self.endpoints if each not in without]
         now = self.clock()
         able = [each for each in self._ranking.order(size) if each not in without]
         ready = [
@@ -118,6 +120,8 @@ class EndpointPool:
 
         None: nothing is to be learned, or the endpoint should not be asked now.
         """
+        if len(self.endpoints) == 1:
+            return None
         now = self.clock()
         able = [
             each
@@ -130,6 +134,8 @@ class EndpointPool:
 
     def choose_tried(self, repository: str) -> Endpoint | None:
         """Return a suspect that may show now that it sends right bytes; None if there is none."""
+        if len(self.endpoints) == 1:  # it is asked anyway
+            return None
         now = self.clock()
         able = (
             each

@@ -48,7 +48,7 @@ async def begin_soonest(
             if (endpoint := next(turn, None)) is not None:
                 reading = begin(endpoint)
                 running[asyncio.create_task(reading.take_first())] = reading
-                wait = endpoint.performance.patience
+                wait = endpoint.measured.performance.patience
             if not running:
                 return None
             done, _ = await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)

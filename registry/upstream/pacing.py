@@ -155,9 +155,9 @@ class Link:
         self._pacers: set[Pacer] = set()
 
     @property
-    def is_used(self) -> bool:
-        """Whether a download is running."""
-        return bool(self._pacers)
+    def is_limited(self) -> bool:
+        """Whether one of the lanes has a limit."""
+        return not math.isinf(self.clients.rate) or not math.isinf(self.warming.rate)
 
     @property
     def is_warming(self) -> bool:
@@ -219,7 +219,7 @@ class Pacer:
     @property
     def is_limited(self) -> bool:
         """See `Pace`."""
-        return not math.isinf(self._find_lane().rate)
+        return self._link.is_limited and not math.isinf(self._find_lane().rate)
 
     def charge(self, count: int) -> None:
         """Count received bytes; see `Pace`."""

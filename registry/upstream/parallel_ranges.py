@@ -80,9 +80,10 @@ class _AloneReading:
     async def read(self) -> AsyncGenerator[Chunk, None]:
         """Yield bytes from one connection to the end, or to where `fetch` begins."""
         size, is_first_of_many = self._download.size, False
+        has_others = self._has_others()
         if size is not None:
             length = choose_length(size - self._offset, self._turn.connections)
-            if len(self._download.list_senders()) > 1:  # others may bring the rest
+            if has_others:  # they may bring the rest
                 length = min(length, LARGEST)
             self._stop = self._offset + length
             is_first_of_many = self._stop < size
@@ -91,7 +92,8 @@ class _AloneReading:
             chunks = self._download.receive(
                 self._offset, self._stop, may_extend=is_first_of_many, in_thread=self._is_alone
             )
-            async with aclosing(self._read_request(chunks, speed)) as pieces:
+            pieces = self._read_request(chunks, speed, has_others=has_others)
+            async with aclosing(pieces):
                 async for piece in pieces:
                     yield piece
             size, is_first_of_many = self._download.size, False
@@ -99,13 +101,18 @@ class _AloneReading:
                 return
             if not self._download.has_ranges:
                 # For each range, the endpoint would have to send all bytes before the range too.
-                self._stop = size
+                self._stop, has_others = size, self._has_others()
                 continue
             if speed.is_slow():
                 self._begin_fetch(speed)
                 if self.fetch is not None:
                     return
             self._stop = min(self._offset + ALONE, size)
+            has_others = self._has_others()
+
+    def _has_others(self) -> bool:
+        """Whether more than one endpoint may be asked for ranges now."""
+        return len(self._download.list_senders()) > 1
 
     def _is_alone(self) -> bool:
         return self.fetch is None
@@ -114,10 +121,9 @@ class _AloneReading:
         return self._turn.connections * len(self._download.list_senders())
 
     async def _read_request(
-        self, chunks: AsyncGenerator[Chunk, None], speed: "_Speed"
+        self, chunks: AsyncGenerator[Chunk, None], speed: "_Speed", *, has_others: bool
     ) -> AsyncGenerator[Chunk, None]:
         """Yield the bytes of one request; it ends early if others bring the rest sooner."""
-        has_others = len(self._download.list_senders()) > 1
         async with aclosing(chunks):
             while True:
                 try:

@@ -106,7 +106,7 @@ class Race(Generic[T]):
         if not self._is_hedged:
             return math.inf
         waited = asyncio.get_running_loop().time() - self._asked_at[endpoint]
-        return endpoint.performance.patience - waited
+        return endpoint.measured.performance.patience - waited
 
     def _is_awaited(self, since: float) -> bool:
         """Whether an endpoint has a connection, and still has time to answer."""

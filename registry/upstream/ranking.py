@@ -85,7 +85,7 @@ class Ranking:
         former = self._large if is_large else self._small
         counted = size if is_large else 0
         ranked = rank(self._written, former, lambda each: each.measured.estimate(counted))
-        ranked.sort(key=lambda each: each.performance.is_distrusted)
+        ranked.sort(key=lambda each: each.measured.performance.is_distrusted)
         if not is_large:
             self._small = ranked
         elif ranked != former:
@@ -121,7 +121,7 @@ class Ranking:
 
         What lies far in the future is as old: the clock was set back.
         """
-        moments = endpoint.performance.rated_at, self._tried.get(endpoint, 0.0)
+        moments = endpoint.measured.performance.rated_at, self._tried.get(endpoint, 0.0)
         return min(abs(self._now() - moment) for moment in moments)
 
     def _has_changed(self, other: Endpoint, seconds: float | None) -> bool:
@@ -131,7 +131,7 @@ class Ranking:
         """
         if seconds is None:
             return False
-        rated_at = other.performance.rated_at
+        rated_at = other.measured.performance.rated_at
         measured_at, former = self._compared.get(other, (rated_at, seconds))
         if measured_at != rated_at:
             former = seconds

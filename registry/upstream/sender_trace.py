@@ -81,6 +81,10 @@ class SenderTrace:
         if self.stop < offset:
             self._add(offset, (UNKNOWN,))
 
+    def list_origins(self) -> set[str]:
+        """Return who has sent bytes, or may have sent some."""
+        return {origin for origins in self._origins for origin in origins}
+
     def count(self) -> Counter[str]:
         """Return how many bytes each origin has sent, or may have sent."""
         counts: Counter[str] = Counter()

@@ -68,31 +68,30 @@ class Suspects:
 
     def is_suspect(self, endpoint: Endpoint) -> bool:
         """Whether an endpoint may send wrong bytes."""
-        return self._is_marked(endpoint) or endpoint.performance.is_distrusted
+        return self._is_marked(endpoint) or endpoint.measured.performance.is_distrusted
 
     def list_due(self) -> list[Endpoint]:
         """Return the endpoints that may show now that they send right bytes; longest due first.
 
         There is none if all are suspect: then they are asked anyway.
         """
-        due = [
-            each for each in self._endpoints if each.performance.is_trial_due(each.measured.now())
-        ]
         if all(map(self.is_suspect, self._endpoints)):
             return []
-        return sorted(due, key=lambda each: each.performance.suspected_until)
+        known = {each: each.measured.performance for each in self._endpoints}
+        due = [each for each in known if known[each].is_trial_due(each.measured.now())]
+        return sorted(due, key=lambda each: known[each].suspected_until)
 
     def _is_marked(self, endpoint: Endpoint) -> bool:
         return self._find_suspicion(endpoint) > 0.0
 
     def _find_suspicion(self, endpoint: Endpoint) -> float:
-        return endpoint.performance.find_suspicion(endpoint.measured.now())
+        return endpoint.measured.performance.find_suspicion(endpoint.measured.now())
 
     def rank(self, endpoint: Endpoint) -> tuple[bool, bool, float]:
         """Return by what endpoints are ordered: suspects are last, and the likeliest one of all."""
         suspicion = self._find_suspicion(endpoint)
         is_accused = suspicion > 0.0 and endpoint not in self._trusted
-        return endpoint.performance.is_distrusted, is_accused, suspicion
+        return endpoint.measured.performance.is_distrusted, is_accused, suspicion
 
     def are_proven(self, origins: Iterable[str]) -> bool:
         """Whether bytes of these endpoints may be sent to clients before the digest was right."""
@@ -105,7 +104,7 @@ class Suspects:
         return unproven.isdisjoint(origins)
 
     def _is_proven(self, endpoint: Endpoint) -> bool:
-        known = endpoint.performance
+        known = endpoint.measured.performance
         is_accused = self._is_marked(endpoint) and endpoint not in self._trusted
         # Without another endpoint, clients would only wait for the same bytes.
         if len(self._endpoints) > 1 and (known.is_distrusted or is_accused):
@@ -120,8 +119,10 @@ class Suspects:
         """
         if any(map(self._is_proven, self._endpoints)):
             return []
-        known = [each for each in self._endpoints if not each.performance.is_distrusted]
-        return [each for each in known if not self._needs_proof or each.performance.right > 0]
+        known = [each for each in self._endpoints if not each.measured.performance.is_distrusted]
+        return [
+            each for each in known if not self._needs_proof or each.measured.performance.right > 0
+        ]
 
     def choose_senders(
         self, able: Sequence[Endpoint], failed: Collection[Endpoint]

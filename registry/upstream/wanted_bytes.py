@@ -35,11 +35,9 @@ class WantedBytes:
         return 0 < self.offset == self.stop
 
     @property
-    def rest_in_thread(self) -> int:
-        """How many bytes a thread may receive: the rest of the body, if all of it is wanted."""
-        if self.stop is None or self.skip or self.is_longer or not self.in_thread():
-            return 0
-        return self.stop - self.offset
+    def is_for_thread(self) -> bool:
+        """Whether a thread may receive the rest of the body, of which all bytes are wanted."""
+        return not (self.stop is None or self.skip or self.is_longer) and self.in_thread()
 
     @property
     def is_cut_off(self) -> bool:

@@ -80,8 +80,8 @@ async def test_the_first_byte_is_measured_without_connection_and_token(hub: Fake
         await source.get_manifest(NAME, Tag("1"))
         (endpoint,) = source._pool.candidates()
 
-        assert endpoint.performance.first_byte is not None
-        assert 0.05 < endpoint.performance.first_byte < 0.9
+        assert endpoint.measured.performance.first_byte is not None
+        assert 0.05 < endpoint.measured.performance.first_byte < 0.9
 
 
 def read_rows(mirror: MirrorProcess) -> dict[str, tuple[float, ...]]:
@@ -154,8 +154,9 @@ async def test_an_endpoint_that_lies_is_counted(hub: FakeUpstream) -> None:
                 assert sum([len(chunk) async for chunk in chunks]) == SIZE
             if is_right:
                 download.mark_right()
-                assert endpoint.performance.right == SIZE
+                assert endpoint.measured.performance.right == SIZE
             else:
                 assert download.mark_suspect() == (hub.url,)
 
-        assert (endpoint.performance.right, endpoint.performance.wrong) == (0, 1)
+        known = endpoint.measured.performance
+        assert (known.right, known.wrong) == (0, 1)

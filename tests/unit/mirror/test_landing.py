@@ -43,11 +43,11 @@ async def test_readers_are_told_before_the_thread_returns(tmp_path: Path) -> Non
     assert ingest is not None
     told = asyncio.Event()
     async with ingest:
-        assert await land([HALF], ingest, told.set, 1.0) == len(HALF)
+        assert await land([HALF], ingest, told.set, lambda: 1.0) == len(HALF)
         assert told.is_set()
         told.clear()
         arriving = Arriving()
-        landing = asyncio.create_task(land(arriving, ingest, told.set, 2.0))
+        landing = asyncio.create_task(land(arriving, ingest, told.set, lambda: 2.0))
         await asyncio.wait_for(told.wait(), 30)
         assert not landing.done()
         arriving.may_end.set()

@@ -139,7 +139,7 @@ async def test_right_bytes_count_for_who_sent_them(site: Site) -> None:
     """As if the blob had been stored; where a proof is wanted, it is one."""
     await site.read()
 
-    assert [each.performance.right for each in site.pool.endpoints] == [SIZE, 0, 0]
+    assert [each.measured.performance.right for each in site.pool.endpoints] == [SIZE, 0, 0]
 
 
 @pytest.mark.parametrize("kept", [1, 10_000])
@@ -156,4 +156,4 @@ async def test_nobody_is_accused_of_bytes_in_the_file(
 
     assert (CONTENT[kept:-1], True) == (got, is_cut)
     assert site.list_suspects() == [False, False, False]
-    assert [each.performance.wrong for each in site.pool.endpoints] == [0, 0, 0]
+    assert [each.measured.performance.wrong for each in site.pool.endpoints] == [0, 0, 0]

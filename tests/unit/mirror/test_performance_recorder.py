@@ -66,7 +66,7 @@ async def test_processes_learn_from_each_other(database: Database) -> None:
     await first.exchange()
     await second.exchange()
 
-    assert others.performance == own.performance
+    assert others.measured.performance == own.measured.performance
     assert others.measured.estimate(MIB) == pytest.approx(0.75)
 
 
@@ -95,7 +95,7 @@ async def test_each_measurement_counts_once(database: Database) -> None:
         await second.exchange()
     await first.exchange()
 
-    assert own.performance.right == others.performance.right == 33
+    assert own.measured.performance.right == others.measured.performance.right == 33
 
 
 async def test_a_restart_keeps_it(database: Database) -> None:
@@ -103,7 +103,7 @@ async def test_a_restart_keeps_it(database: Database) -> None:
     own.measured.note_rate(MIB, 1.0)
     await first.exchange()
 
-    assert watch(database)[1].performance == own.performance
+    assert watch(database)[1].measured.performance == own.measured.performance
 
 
 async def test_nothing_new_writes_nothing(
@@ -149,10 +149,10 @@ async def test_a_refused_write_loses_nothing_here(
     with monkeypatch.context() as patched:
         patched.setattr(EndpointCatalog, "change", refuse)
         await recorder.exchange()
-    assert own.performance.right == 7
+    assert own.measured.performance.right == 7
     await recorder.exchange()
 
-    assert own.performance.right == watch(database)[1].performance.right == 7
+    assert own.measured.performance.right == watch(database)[1].measured.performance.right == 7
 
 
 async def test_a_catalog_that_cannot_be_read_costs_only_what_others_know(
@@ -166,7 +166,7 @@ async def test_a_catalog_that_cannot_be_read_costs_only_what_others_know(
     own.measured.note_right(7)
     await recorder.exchange()
 
-    assert own.performance.right == 7
+    assert own.measured.performance.right == 7
 
 
 async def test_metrics_count_each_endpoint(database: Database) -> None:

@@ -101,13 +101,13 @@ def test_who_sends_right_bytes_again_is_forgiven(
     mirror.wait(SUSPECT_TIME + FIRST_TRIAL)
     seconds = []
     for number in range(4):
-        assert mirror.liar.performance.is_distrusted
+        assert mirror.liar.measured.performance.is_distrusted
         assert mirror.list_trials() == [True] * number
         seconds.append(mirror.pull())
         mirror.wait(60.0)
 
     assert mirror.list_trials() == [True] * 4
-    assert not mirror.liar.performance.is_distrusted
+    assert not mirror.liar.measured.performance.is_distrusted
     assert max(seconds) <= 1.1 * usual
     assert mirror.endpoints[0].total == 4 * SIZE
     mirror.pull()
@@ -131,7 +131,7 @@ def test_who_still_sends_wrong_bytes_is_tried_ever_more_rarely(
 
     assert mirror.list_trials() == [False] * 5
     assert mirror.endpoints[0].total == 5 * LEAST
-    assert mirror.liar.performance.wrong == 1 + 5
+    assert mirror.liar.measured.performance.wrong == 1 + 5
 
 
 @pytest.mark.parametrize("trouble", ["is_stalled", "slow", "no connection"])
@@ -151,7 +151,8 @@ def test_a_suspect_that_does_not_deliver_holds_nobody_up(
     mirror.wait(2 * LONGEST)
     assert mirror.list_trials() == []
     assert not mirror.site.parts.downloads.budget._running
-    assert (mirror.liar.performance.right, mirror.liar.performance.wrong) == (0, 1)
+    known = mirror.liar.measured.performance
+    assert (known.right, known.wrong) == (0, 1)
 
     mirror.endpoints[0].is_stalled, mirror.endpoints[0].has_connection = False, True
     mirror.endpoints[0].rate = 8 * MIB

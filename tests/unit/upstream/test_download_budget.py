@@ -89,7 +89,7 @@ def test_many_downloads_receive_little_ahead() -> None:
     depths = []
     for turn in turns:
         turn.begin()
-        depths.append(turn.depth)
+        depths.append(turn.find_depth())
     assert depths == sorted(depths, reverse=True)
     assert (depths[0], depths[-1]) == (4 * MIB, LEAST_DEPTH)
 
@@ -101,7 +101,7 @@ def test_all_memory_is_counted(downloads: int) -> None:
     turns = [Reader(budget).turn for _ in range(downloads)]
     assert all(turn.begin() for turn in turns)
     taken = sum(turn.take(8 * MIB, MIB, used) for used in range(1, 4) for turn in turns)
-    assert taken + sum(turn.depth for turn in turns) <= 32 * MIB
+    assert taken + sum(turn.find_depth() for turn in turns) <= 32 * MIB
 
 
 def is_waiting(*turns: Turn) -> list[bool]:
@@ -249,7 +249,7 @@ async def test_threads_are_shared() -> None:
     times = []
     for turn in turns:
         assert turn.begin()
-        times.append(turn.thread_time)
+        times.append(turn.find_thread_time())
     assert times[0] == THREAD_TIME
     assert times[1] == THREAD_TIME / 2
     assert times[-1] == LEAST_THREAD_TIME

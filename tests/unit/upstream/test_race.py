@@ -9,6 +9,7 @@ import pytest
 from registry.errors import BlobUnknown, UpstreamUnreachable
 from registry.upstream import performance
 from registry.upstream import race as racing
+from registry.upstream.measurements import Measurements
 from registry.upstream.performance import Performance
 from registry.upstream.race import Race
 
@@ -34,7 +35,7 @@ class Place:
     connects: bool = True
     meanwhile: Callable[[], None] = lambda: None
     connected_at: float = -1.0
-    performance: Performance = field(default_factory=Performance)
+    measured: Measurements = field(default_factory=Measurements)
     asked: list[str] = field(default_factory=list)
     was_cancelled: bool = False
 
@@ -170,7 +171,8 @@ async def test_an_endpoint_may_take_what_it_usually_takes(
 ) -> None:
     """Its answer counts too if the next one was asked in the meantime, and has not answered."""
     usually = Performance(first_byte=4 * usual)
-    first = Place("a", "yes", seconds=3 * WAIT, performance=usually)
+    first = Place("a", "yes", seconds=3 * WAIT)
+    first.measured.performance = usually
     race, asked = make_race(first, Place("b", "no", seconds=30.0), is_hedged=True)
 
     assert (await race.run(), asked) == ("yes", expected)
