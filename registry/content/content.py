@@ -15,8 +15,7 @@ from registry.errors import MediumUnreadable, StoreError
 from registry.oci.byte_ranges import Span
 from registry.oci.digest import Digest
 from registry.store.contract import BlobReader, BlobStore
-from registry.store.ingests import IngestInfo, Ingests, name_beside
-from registry.store.partial import PartialReader
+from registry.store.ingests import Ingests, name_beside
 
 T = TypeVar("T")
 AnyIngest = TypeVar("AnyIngest", Ingest, SparseIngest)
@@ -27,14 +26,15 @@ class Content:
     """Content by digest, for pulls, bundle imports and manifests.
 
     The stored blobs are read from `blobs`. It is the store of the data folder; for
-    `entrepot bundle serve`, it is the store over the files of the bundle.
+    `entrepot bundle serve`, it is the store over the files of the bundle. `ingests` has the partial
+    files, for those that follow or measure them.
     """
 
     def __init__(
         self, blobs: BlobReader, store: BlobStore, ingests: Ingests, space: ContentAccount
     ) -> None:
         self.blobs = blobs
-        self._ingests = ingests
+        self.ingests = ingests
         self._space = space
         self._destination = Destination(ingests, store, space)
 
@@ -48,7 +48,7 @@ class Content:
         Raises:
             OSError: the disk refuses files.
         """
-        writer = self._ingests.take(digest, part)
+        writer = self.ingests.take(digest, part)
         return None if writer is None else Ingest(digest, writer, self._destination, part)
 
     async def wait_for_ingest(
@@ -85,7 +85,7 @@ class Content:
                 refuses files.
             OSError: the disk refuses files.
         """
-        writer = await self._wait(lambda: self._ingests.open_sparse(digest, size), digest, within)
+        writer = await self._wait(lambda: self.ingests.open_sparse(digest, size), digest, within)
         return await self._unless_stored(SparseIngest(digest, writer, self._destination, size))
 
     async def _wait(self, attempt: Callable[[], T | None], digest: Digest, within: float) -> T:
@@ -97,7 +97,7 @@ class Content:
         return found
 
     def _explain_wait(self, digest: Digest, within: float) -> str:
-        info = self.read_info(digest)
+        info = self.ingests.read_info(digest)
         if info is not None and info.repository:
             writer, cure = (
                 f"a download from {info.repository}",
@@ -119,38 +119,6 @@ class Content:
             raise
         await ingest.abort()  # nobody needs bytes of it that an earlier writer has left
         return None
-
-    def follow(self, digest: Digest) -> PartialReader | None:
-        """Open the partial file of a blob for reading; None if there is no partial file."""
-        return self._ingests.open(digest)
-
-    def read_info(self, digest: Digest) -> IngestInfo | None:
-        """Return the information that the writer of a blob has written; None if there is none."""
-        return self._ingests.read_info(digest)
-
-    def note_follower(self, part: Digest) -> None:
-        """Let the writer of a partial file know that somebody follows it now."""
-        self._ingests.note_follower(part)
-
-    def is_followed(self, part: Digest, seconds: float) -> bool:
-        """Whether somebody has followed a partial file in the last `seconds`."""
-        return abs(time.time() - self._ingests.find_follower(part)) < seconds
-
-    def find_follower(self, part: Digest) -> float:
-        """Return when somebody followed a partial file, or its writer began (epoch; 0: never)."""
-        return self._ingests.find_follower(part)
-
-    def measure_partial(self, digest: Digest) -> int:
-        """Return how many bytes the partial files of a blob take on the disk."""
-        return self._ingests.measure(digest)
-
-    def measure_idle(self, part: Digest) -> float:
-        """Return the seconds since the last write to a partial file."""
-        return self._ingests.idle(part)
-
-    def list_kept_parts(self, digest: Digest, size: int) -> list[Span]:
-        """Return which bytes of a blob of `size` bytes earlier imports of parts have stored."""
-        return self._ingests.list_kept_parts(digest, size)
 
     async def read_all(self, digest: Digest, limit: int) -> bytes | None:
         """Return all bytes of a stored blob of at most `limit` bytes, after checking the digest.

@@ -178,8 +178,11 @@ class Ingest(OpenIngest[PartialWriter]):
         if size is not None:
             await self._reserve(size)
             return
-        received, most = self._writer.received, self._expected
-        if self._reserved - received < STEP // 2 and self._reserved != most:
+        most = self._expected
+        if self._reserved == most:
+            return
+        received = self._writer.received
+        if self._reserved - received < STEP // 2:
             wanted = received + max(STEP, received)
             await self._reserve(wanted if most is None else min(wanted, most))
 

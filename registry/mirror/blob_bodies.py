@@ -207,12 +207,12 @@ class DownloadingBlob:
             why=str(self._find_failure()),
         )
         # The size that the client was told: where it ends, the digest has to be right.
-        note = self._metrics.downloaded_bytes.labels(request.registry).inc
-        turn = self._budget.open_turn(lambda: True, 1, request.registry)
+        note = self._metrics.downloaded_bytes.labels(request.repository.registry).inc
+        turn = self._budget.open_turn(lambda: True, 1, request.repository.registry)
         try:
             if not await turn.begin_within(TURN_WAIT):
                 raise TooManyDownloads
-            with self._bandwidth.open(request.registry, lambda: True) as pace:
+            with self._bandwidth.open(request.repository.registry, lambda: True) as pace:
                 download = replace(request, size=self.size).open(pace)
                 chunks = pass_through(download, request.digest, sent, stop, self._reader, note=note)
                 async with aclosing(chunks):

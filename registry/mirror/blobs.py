@@ -65,7 +65,7 @@ class Blobs:
 
     def measure(self, digest: Digest) -> int:
         """Return how many bytes the partial files of a blob take on the disk."""
-        return self._content.measure_partial(digest)
+        return self._content.ingests.measure(digest)
 
     async def read_small(self, blob: Descriptor) -> bytes:
         """Return the bytes of a small stored blob, such as a config.
@@ -192,7 +192,7 @@ class Blobs:
             refused = self._downloads.refuse(request, error)
             return self._follow(request, refused, None, CacheStatus.MISS)
         try:
-            is_allowed = self._deliveries.allow(request.registry, digest)
+            is_allowed = self._deliveries.allow(request.repository.registry, digest)
             if not (is_allowed or self._downloads.are_delivering(request)):
                 if not may_prove:
                     body.close()

@@ -57,9 +57,10 @@ class Download:
         self.is_delivered = False  # whether all bytes are verified, and the registry has sent them
         self.readers = 0
         self._request, self._digest = request, request.digest
+        self._registry = request.repository.registry
         self._content, self._clock = content, clock
-        self._counts = DownloadCounts(metrics, request.registry)
-        self._turn = budget.open_turn(self._is_read, request.connections, request.registry)
+        self._counts = DownloadCounts(metrics, self._registry)
+        self._turn = budget.open_turn(self._is_read, request.connections, self._registry)
         self._bandwidth = bandwidth
         self._part = PartChoice(request, content, is_warming=bandwidth.is_warming)
         self.has_bytes = False
@@ -71,7 +72,7 @@ class Download:
 
     def open_reader(self) -> PartialReader | None:
         """Open the partial file for reading; None if there is none."""
-        return self._content.follow(self._part.name)
+        return self._content.ingests.open(self._part.name)
 
     def leave(self) -> None:
         """Note that one reader has left; the download goes on."""
@@ -81,7 +82,9 @@ class Download:
         return self.readers > 0 or self._part.is_followed()
 
     def _is_urgent(self) -> bool:
-        return self._part.is_for_client(self.readers)
+        """Whether a client reads it; a process that only warms has no clients of its own."""
+        has_client = self.readers > 0 and not self._bandwidth.is_warming
+        return has_client or self._part.is_for_client()
 
     async def started(self) -> None:
         """Wait until the first bytes are in the partial file, or the download is over.
@@ -93,7 +96,7 @@ class Download:
         until = clock() + TURN_WAIT
         while not self.has_bytes and not self.is_over:
             await self.changed()
-            if self._turn.is_waiting and clock() >= until:
+            if clock() >= until and self._turn.is_waiting:
                 raise TooManyDownloads
         self._raise_failure()
 
@@ -199,7 +202,7 @@ class Download:
             return None
         info = None
         if progress.written and not self.has_bytes:
-            info = self._content.read_info(self._part.name)
+            info = self._content.ingests.read_info(self._part.name)
         if info is not None and info.endpoint and self._request.may_continue(info):
             self._start(info.size)
         elif progress != former:  # only of changes, because each reader then checks its file
@@ -247,7 +250,7 @@ class Download:
         try:
             async with pausing:
                 self._turn.pausing = pausing
-                with self._bandwidth.open(self._request.registry, self._is_urgent) as pace:
+                with self._bandwidth.open(self._registry, self._is_urgent) as pace:
                     self._turn.pace = pace
                     await self._fetch(ingest, resumed, pace)
         except TimeoutError:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,21 +37,16 @@ class DownloadRequest:
         """Prepare to read the blob as fast as `pace` allows; this sends no request."""
         return self.source.open_blob(self.repository.name, self.digest, self.size, pace=pace)
 
-    @property
-    def registry(self) -> str:
-        """The name of the registry that is asked."""
-        return self.repository.registry
-
     def has_delivered(self, info: IngestInfo | None) -> bool:
         """Whether the registry has delivered bytes that were downloaded as `info` says."""
-        return info is not None and info.repository.startswith(f"{self.registry}/")
+        return info is not None and info.repository.startswith(f"{self.repository.registry}/")
 
     def find_deliverer(self, resumed: int, info: IngestInfo | None) -> str:
         """Return the registry, if it has delivered all bytes of a download; otherwise no name.
 
         The first `resumed` bytes were downloaded before, as `info` says.
         """
-        return "" if resumed and not self.has_delivered(info) else self.registry
+        return "" if resumed and not self.has_delivered(info) else self.repository.registry
 
     def may_continue(self, info: IngestInfo | None) -> bool:
         """Whether bytes may be continued that were downloaded as `info` says.
@@ -83,7 +79,7 @@ class PartChoice:
         self._request = request
         self._content = content
         self._is_warming = is_warming
-        owners = (request.registry, str(request.repository))
+        owners = (request.repository.registry, str(request.repository))
         self._untried = [name_beside(request.digest, owner) for owner in owners]
         self.name = request.digest
         self._noted_at = -math.inf
@@ -92,7 +88,7 @@ class PartChoice:
         self._written_at = math.inf
         # Go on with a partial file that was begun beside that of another registry.
         with suppress(OSError):  # if the disk refuses, the download says so when it writes
-            while any(map(content.measure_partial, self._untried)):
+            while any(map(content.ingests.measure, self._untried)):
                 self.name = self._untried.pop(0)
 
     def move_on(self) -> bool:
@@ -102,11 +98,11 @@ class PartChoice:
         nor for one for another repository that has brought nothing for some seconds. Returns
         whether the name has changed.
         """
-        info = self._content.read_info(self.name) if self._untried else None
+        info = self._content.ingests.read_info(self.name) if self._untried else None
         if info is None:
             return False
         if self._request.may_continue(info):
-            is_stalled = self._content.measure_idle(self.name) >= STALLED
+            is_stalled = self._content.ingests.idle(self.name) >= STALLED
             if not is_stalled or info.repository == str(self._request.repository):
                 return False
         self.name = self._untried.pop(0)
@@ -117,26 +113,29 @@ class PartChoice:
         now = asyncio.get_running_loop().time()
         if not self._is_warming and now >= self._noted_at + NOTE:
             self._noted_at = now
-            self._content.note_follower(self.name)
+            self._content.ingests.note_follower(self.name)
 
     def is_followed(self) -> bool:
         """Whether somebody reads what this download writes by following it."""
         now = asyncio.get_running_loop().time()
         if now >= self._looked_at + NOTE:
             self._looked_at = now
-            self._is_followed = self._content.is_followed(self.name, FOLLOWED)
+            followed_at = self._content.ingests.find_follower(self.name)
+            self._is_followed = abs(time.time() - followed_at) < FOLLOWED
         return self._is_followed
 
     def note_announced(self) -> None:
         """Note that others can see what this process writes: who follows it comes later."""
-        self._written_at = self._content.find_follower(self.name)
+        if self._is_warming:
+            self._written_at = self._content.ingests.find_follower(self.name)
 
-    def is_for_client(self, readers: int) -> bool:
-        """Whether a client reads what this download writes; `readers` are those of this process.
+    def is_for_client(self) -> bool:
+        """Whether a client of another process reads what this download writes.
 
-        A process that only warms has no clients. There a download is for a client if another
-        process follows it.
+        Of a process that only warms, the one that follows it has to have come after its writer.
         """
         if not self._is_warming:
-            return readers > 0 or self.is_followed()
-        return self.is_followed() and self._content.find_follower(self.name) > self._written_at
+            return self.is_followed()
+        return (
+            self.is_followed() and self._content.ingests.find_follower(self.name) > self._written_at
+        )

@@ -37,14 +37,14 @@ class Trials:
         """Note that a blob of `size` bytes was downloaded; begin a trial with it if one is due."""
         if size is None or not LEAST <= size <= MOST:
             return
-        key = ("trial", request.registry)
+        key = ("trial", request.repository.registry)
         if self._tasks.is_running(key) or not request.source.is_trial_due(request.repository.name):
             return
         self._tasks.share(key, lambda: self._run(request, size))
 
     async def _run(self, request: DownloadRequest, size: int) -> None:
         """Try a suspect, unless clients need the connection."""
-        turn = self._budget.open_turn(lambda: False, 1, request.registry)
+        turn = self._budget.open_turn(lambda: False, 1, request.repository.registry)
         try:
             if await turn.begin_within(TURN_WAIT):
                 await self._run_in_turn(request, size, turn)
@@ -54,7 +54,7 @@ class Trials:
             turn.end()
 
     async def _run_in_turn(self, request: DownloadRequest, size: int, turn: Turn) -> None:
-        with self._bandwidth.open(request.registry, lambda: False) as pace:
+        with self._bandwidth.open(request.repository.registry, lambda: False) as pace:
             turn.pace = pace
             name, digest = request.repository.name, request.digest
             download = request.source.open_trial(name, digest, size, pace=pace)
@@ -80,7 +80,7 @@ class Trials:
             )
 
     async def _is_right(self, request: DownloadRequest, download: BlobDownload, size: int) -> bool:
-        count = self._metrics.downloaded_bytes.labels(request.registry).inc
+        count = self._metrics.downloaded_bytes.labels(request.repository.registry).inc
         hasher = request.digest.hasher()
         async with aclosing(download.stream(0, size)) as chunks:
             async for chunk in chunks:

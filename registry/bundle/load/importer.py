@@ -40,7 +40,7 @@ class Importer:
         """Return how many bytes of a bundle are neither in stored blobs nor in partial files."""
         return sum(
             [
-                max(0, size - self._content.measure_partial(digest))
+                max(0, size - self._content.ingests.measure(digest))
                 for digest, size in lock.blobs
                 if await self._content.blobs.stat(digest) is None
             ]

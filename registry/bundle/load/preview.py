@@ -62,7 +62,7 @@ class _Preview:
             if digest in self._stored:
                 blobs.known += member.size
             elif self._is_right(member):
-                kept = min(member.size, self._content.measure_partial(digest))
+                kept = min(member.size, self._content.ingests.measure(digest))
                 blobs.new += member.size - kept
                 blobs.known += kept
                 self.sizes[digest] = member.size
@@ -97,7 +97,7 @@ class _Preview:
         if digest in self._stored:
             blobs.known += size
             return
-        kept = self._content.list_kept_parts(digest, whole)
+        kept = self._content.ingests.list_kept_parts(digest, whole)
         new = sum(gap.length for each in join_spans(given) for gap in find_gaps(each, kept))
         blobs.new += new
         blobs.known += size - new

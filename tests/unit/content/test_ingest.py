@@ -35,7 +35,7 @@ async def test_a_committed_blob_is_stored_and_recorded_once(site: Site) -> None:
 async def test_readers_follow_but_never_get_the_last_byte_early(site: Site) -> None:
     """Readers see all bytes but the last, and the last after the check of the digest."""
     states: list[PartialState] = []
-    ingest, reader = site.take(), site.content.follow(DIGEST)
+    ingest, reader = site.take(), site.content.ingests.open(DIGEST)
     assert reader is not None
     with reader:
         async with ingest:
@@ -93,7 +93,7 @@ async def test_bytes_that_were_not_resumed_are_kept(site: Site) -> None:
         await first.append([CONTENT[:5000]], SIZE)
     async with site.take():
         pass
-    assert site.content.measure_partial(DIGEST) == 4999
+    assert site.content.ingests.measure(DIGEST) == 4999
 
 
 async def test_what_is_left_of_a_stored_blob_is_deleted(site: Site) -> None:
@@ -129,7 +129,7 @@ async def test_an_aborted_ingest_leaves_nothing(site: Site) -> None:
     """After an abort no bytes are left, readers see it, and a second end does nothing."""
     async with site.take() as ingest:
         await ingest.append([CONTENT[:5000]], SIZE)
-        reader = site.content.follow(DIGEST)
+        reader = site.content.ingests.open(DIGEST)
         await ingest.abort()
     assert reader is not None
     with reader:
@@ -143,7 +143,7 @@ async def test_wrong_bytes_are_rejected(site: Site) -> None:
     """A commit of wrong bytes stores nothing, leaves nothing, and readers see it."""
     async with site.take() as ingest:
         await ingest.append([CONTENT[:-1], b"\0"], SIZE)
-        reader = site.content.follow(DIGEST)
+        reader = site.content.ingests.open(DIGEST)
         with pytest.raises(DigestMismatch):
             await ingest.commit()
     assert reader is not None

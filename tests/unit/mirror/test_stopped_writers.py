@@ -107,7 +107,7 @@ async def test_who_may_not_take_over_yet_keeps_the_bytes(site: Site) -> None:
             break
         await asyncio.sleep(0.01)
 
-    assert process._content.measure_partial(DIGEST) == 99_999
+    assert process._content.ingests.measure(DIGEST) == 99_999
     site.tap.flow()
     other.end()
     await finish(follower)
