@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from registry.catalog.tag_hold import NO_HOLD, TagHold
+from registry.content.tag_delay import TagDelays, decide, describe, describe_due
 from registry.content.tag_history import KnownTag, TagHistories
 from registry.errors import StoreError, TagTooNew
 from registry.logs import get_logger
 from registry.mirror.manifest_memory import KnownManifest
-from registry.mirror.tag_delay import TagDelays, decide, describe, describe_due
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
 from registry.store.tag_history import PRECISION, TagHistory

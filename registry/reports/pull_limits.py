@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from registry.mirror.prefetch_cost import CostEstimate
     from registry.oci.rate_limits import RateLimit
 
 
@@ -24,10 +23,9 @@ class Estimate:
     missing_bytes: int | None
 
     @classmethod
-    def of(cls, found: "CostEstimate") -> Self:
-        """Return the report of an image's `CostEstimate`."""
-        most = int(found.most) if math.isfinite(found.most) else None
-        return cls(found.least, most, found.missing)
+    def of(cls, least: int, most: float, missing: int | None) -> Self:
+        """Return the report of these numbers of requests, where infinity is not known."""
+        return cls(least, int(most) if math.isfinite(most) else None, missing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from registry.mirror.cache_status import CacheStatus
 from registry.oci.names import Tag
 from registry.oci.referrers_tags import is_referrers_tag
 
 QUIET = 1.0  # seconds without a request after which a pull is over
 REMEMBERED = 600.0  # seconds for which a client's last image of a repository is remembered
 _LEFT = 499  # the status of a client that left early, as containerd does with each part of a layer
-_DOWNLOADED = frozenset({CacheStatus.MISS.value, CacheStatus.JOINED.value})
+MISS, JOINED, STALE = "miss", "joined", "stale"  # as the log has them (mirror/cache_status.py)
 _SHORT = 12  # digits of a digest in the name of an image
 
 
@@ -201,8 +200,8 @@ class PullCollector:
             image=image,
             client=key[0],
             sent=pull.sent.total(),
-            downloaded=pull.sent[CacheStatus.MISS.value],
-            shared=pull.sent[CacheStatus.JOINED.value],
+            downloaded=pull.sent[MISS],
+            shared=pull.sent[JOINED],
             seconds=pull.last - pull.began,
             is_stale=pull.is_stale,
             failure=failure,
@@ -223,12 +222,12 @@ def _add_answer(pull: _Pull, line: Mapping[str, Any]) -> None:
     origin = line.get("origin", "")
     pull.has_content = True
     pull.has_blobs |= _find_kind(path) == "blobs"
-    pull.is_stale |= origin == CacheStatus.STALE.value
+    pull.is_stale |= origin == STALE
     what = path if _find_kind(path) == "blobs" else "manifests"
     if what == path:
         pull.got[path] += line["bytes"]
         pull.sizes |= {path: line["size"]} if "size" in line else {}
-    if origin in _DOWNLOADED:
+    if origin in (MISS, JOINED):
         pull.fetched[what] = origin
     pull.sent[pull.fetched.get(what, origin)] += line["bytes"]
 

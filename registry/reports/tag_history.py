@@ -10,8 +10,8 @@ from registry.oci.names import Repository, Tag, format_image
 if TYPE_CHECKING:
     from registry.catalog.manifests import ManifestCatalog
     from registry.content.tag_control import TagControl
+    from registry.content.tag_delay import DelayPolicy, TagDelays
     from registry.content.tag_history import KnownTag
-    from registry.mirror.tag_delay import DelayPolicy, TagDelays
 
 
 @dataclass(frozen=True, slots=True)

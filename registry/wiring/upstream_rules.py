@@ -1,7 +1,7 @@
 """Builds what the tables of upstreams say about images: what may be mirrored, and how soon."""
 
+from registry.content.tag_delay import DelayPolicy, TagDelays, UpstreamDelay
 from registry.mirror.mirror_rules import MirrorRules, UpstreamRules
-from registry.mirror.tag_delay import DelayPolicy, TagDelays, UpstreamDelay
 from registry.settings.image_patterns import parse_patterns
 from registry.settings.model import Settings
 from registry.settings.values import format_key

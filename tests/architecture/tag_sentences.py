@@ -37,7 +37,7 @@ TAG_SENTENCES: Mapping[str, str] = MappingProxyType(
         "The time counts from when this mirror has first heard of the image, and not from what the image says.": "unit/mirror/test_delayed_tags.py::test_the_former_image_is_served_for_a_week",
         "Clients get a `Warning` with each former image.": "integration/test_tag_delay.py::test_a_moved_tag_waits_until_it_is_released",
         "By digest, everything can be pulled at once.": "unit/mirror/test_delayed_tags.py::test_by_digest_everything_is_pulled",
-        'A tag that is pulled for the first time is served, unless `new_tags = "refuse"`.': "unit/mirror/test_tag_delay.py::test_what_a_tag_serves integration/test_tag_delay.py::test_a_new_tag_is_refused",
+        'A tag that is pulled for the first time is served, unless `new_tags = "refuse"`.': "unit/content/test_tag_delay.py::test_what_a_tag_serves integration/test_tag_delay.py::test_a_new_tag_is_refused",
         "A repair waits as well: `entrepot images release IMAGE DIGEST` serves it at once.": "unit/mirror/test_delayed_tags.py::test_a_released_image_is_served_at_once",
         "A tag that moves more often than `min_age` stays where it is; write it into `min_age_except`. [storage.md](storage.md#tags-that-moved) describes history and rollback, and [record 0041](decisions/0041-what-may-be-mirrored-and-how-soon.md) the reasons.": "unit/mirror/test_delayed_tags.py::test_what_was_replaced_is_never_served unit/mirror/test_delayed_tags.py::test_exceptions_are_not_delayed",
         # What it is made of

@@ -26,7 +26,7 @@ MAY_IMPORT: Mapping[str, str] = MappingProxyType(
         "bundle": "content store settings logs tasks oci errors",
         "mirror": "content image_lists upstream store catalog settings metrics logs tasks oci"
         " errors",
-        "reports": "clients mirror bundle image_lists content upstream catalog settings oci errors",
+        "reports": "clients bundle image_lists content upstream catalog settings oci errors",
         "api": "access mirror metrics logs tasks oci errors",
         "console": "reports access settings oci errors",
         "wiring": "reports access mirror bundle content upstream store catalog settings metrics"

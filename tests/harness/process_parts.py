@@ -12,6 +12,7 @@ from typing import Any, Literal
 from registry.catalog.database import Database
 from registry.content.account import SpaceAccount
 from registry.content.backup import DataHandles
+from registry.content.tag_delay import TagDelays
 from registry.metrics.process_metrics import Metrics
 from registry.mirror.bandwidth import Bandwidth
 from registry.mirror.blobs import Blobs
@@ -23,7 +24,6 @@ from registry.mirror.manifests import Manifests
 from registry.mirror.outages import Outages
 from registry.mirror.question_limit import QuestionLimit
 from registry.mirror.tag_decisions import TagDecisions
-from registry.mirror.tag_delay import TagDelays
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.mirror.upstream_waits import UpstreamWaits
 from registry.settings.model import LimitSettings, Settings, StorageSettings, TagSettings

@@ -214,7 +214,7 @@ class _WarmRun:
                         self._platforms,
                         with_attached=self._options.with_attached,
                     )
-                image.estimate = Estimate.of(found)
+                image.estimate = Estimate.of(found.least, found.most, found.missing)
                 image.unavailable_platforms = found.unavailable
             except EntrepotError as error:
                 _note_failure(image, error, entry.repository.registry)

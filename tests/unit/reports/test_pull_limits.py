@@ -8,7 +8,6 @@ import pytest
 
 from registry.cli.images.rate_limits import BudgetTracker, draw_limits
 from registry.errors import UpstreamThrottled
-from registry.mirror.prefetch_cost import CostEstimate
 from registry.oci.rate_limits import RateLimit
 from registry.reports.pull_limits import Estimate, PullLimit, add_up
 
@@ -18,7 +17,7 @@ LIMIT = RateLimit("https://hub", "", 100, 2, 21_600.0, "header", NOW)
 
 
 def estimate(least: int, most: float, missing: int | None = None) -> Estimate:
-    return Estimate.of(CostEstimate(least, most, missing))
+    return Estimate.of(least, most, missing)
 
 
 def test_what_images_need_is_added_up_by_registry() -> None:

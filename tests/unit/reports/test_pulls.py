@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from registry.reports.pulls import QUIET, PullCollector, PullReport
+from registry.mirror.cache_status import CacheStatus
+from registry.reports.pulls import JOINED, MISS, QUIET, STALE, PullCollector, PullReport
 
 NGINX = "docker.io/library/nginx"
 DIGEST = "sha256:" + "ab" * 32
@@ -24,6 +25,13 @@ def collect(*lines: dict[str, Any]) -> list[PullReport]:
     for number, each in enumerate(lines):
         collector.end(each, number / 10)
     return collector.take_finished(len(lines) + QUIET)
+
+
+def test_origins_are_those_of_answers() -> None:
+    """The log has the values of `X-Entrepot-Origin`, and pulls are made of the log."""
+    expected = (CacheStatus.MISS.value, CacheStatus.JOINED.value, CacheStatus.STALE.value)
+
+    assert expected == (MISS, JOINED, STALE)
 
 
 @pytest.mark.parametrize(

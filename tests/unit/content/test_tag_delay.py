@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from registry.mirror.tag_delay import NO_DELAY, DelayPolicy, TagDecision, decide, describe
+from registry.content.tag_delay import NO_DELAY, DelayPolicy, TagDecision, decide, describe
 from registry.oci.digest import Digest
 from registry.oci.names import Repository, Tag
 from registry.settings.model import Settings
