@@ -1,4 +1,4 @@
-"""Tasks that go on after the request that started them has ended, and calls in threads."""
+"""Tasks that go on after the request that started them has ended, turns, and calls in threads."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
@@ -62,6 +62,45 @@ def _report_failure(task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log = get_logger("registry.tasks")
         log.error("a task that should not end has failed", exc_info=error)
+
+
+class Waiters:
+    """Those that wait until somebody lets them go on, the oldest first."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[asyncio.Future[None], None] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def join(self) -> asyncio.Future[None]:
+        """Return a new last one, to be waited for with `wait`."""
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting[turn] = None
+        return turn
+
+    def let_go(self) -> None:
+        """Let the oldest one go on; there has to be one."""
+        turn = next(iter(self._waiting))
+        del self._waiting[turn]
+        turn.set_result(None)
+
+    async def wait(
+        self, turn: asyncio.Future[None], seconds: float, give_back: Callable[[], None]
+    ) -> bool:
+        """Wait at most `seconds` for a turn of `join`; return whether it has come.
+
+        If the caller is cancelled in the moment when it comes, `give_back` is called.
+        """
+        is_kept = False
+        try:
+            await asyncio.wait((turn,), timeout=seconds)
+            is_kept = True
+        finally:
+            self._waiting.pop(turn, None)
+            if turn.done() and not is_kept:
+                give_back()
+        return turn.done()
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

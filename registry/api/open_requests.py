@@ -13,6 +13,7 @@ from registry.access.shown_addresses import ShowAddress, show_whole
 from registry.errors import TooManyRequests
 from registry.logs import get_logger
 from registry.metrics.process_metrics import Metrics
+from registry.tasks import Waiters
 
 PATIENCE = 5.0  # seconds that a request waits for the end of another one of its address
 REASON = "address"  # the label of the metrics
@@ -23,7 +24,7 @@ class _Address:
     """The requests of one address; `waiting` has those that wait for the end of another one."""
 
     running: int = 0
-    waiting: dict[asyncio.Future[None], None] = field(default_factory=dict)
+    waiting: Waiters = field(default_factory=Waiters)
     is_logged: bool = False
 
 
@@ -73,9 +74,7 @@ class OpenRequests:
         network = self._find_network(client)
         address = self._addresses[network]
         if address.waiting and address.running <= self._most:
-            turn = next(iter(address.waiting))
-            del address.waiting[turn]
-            turn.set_result(None)
+            address.waiting.let_go()
             return
         address.running -= 1
         if not address.running:
@@ -116,17 +115,8 @@ class OpenRequests:
             self._log.warning("client has too many requests at once", client=shown)
         if len(address.waiting) >= self._most:
             self._refuse()
-        turn = asyncio.get_running_loop().create_future()
-        address.waiting[turn] = None
-        is_kept = False
-        try:
-            await asyncio.wait((turn,), timeout=self._patience)
-            is_kept = True
-        finally:
-            address.waiting.pop(turn, None)
-            if turn.done() and not is_kept:  # the client has left in that moment
-                self.end(client)
-        if not turn.done():
+        turn = address.waiting.join()
+        if not await address.waiting.wait(turn, self._patience, lambda: self.end(client)):
             self._refuse()
 
     def _refuse(self) -> None:

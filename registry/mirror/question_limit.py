@@ -16,6 +16,7 @@ from registry.errors import TooManyUnknown, Unknown
 from registry.logs import get_logger
 from registry.metrics.process_metrics import Metrics
 from registry.settings.client_networks import find_network
+from registry.tasks import Waiters
 
 # Seconds of the rate that an address may use at once: with the default, 200 questions in each
 # worker. So who looks for signatures and attestations of 100 images at once notices nothing.
@@ -38,7 +39,7 @@ class _Allowance:
 
     tokens: float
     since: float
-    waiting: dict[asyncio.Future[None], None] = field(default_factory=dict)
+    waiting: Waiters = field(default_factory=Waiters)
     timer: asyncio.TimerHandle | None = None
     is_logged: bool = False
 
@@ -107,18 +108,11 @@ class QuestionLimit:
             allowance.is_logged = True
             shown = self._show_address(client)
             self._log.warning("client asks for much that does not exist", client=shown)
-        turn = asyncio.get_running_loop().create_future()
-        allowance.waiting[turn] = None
+        turn = allowance.waiting.join()
         self._serve(allowance)
-        is_kept = False
-        try:
-            await asyncio.wait((turn,), timeout=self._patience)
-            is_kept = True
-        finally:
-            allowance.waiting.pop(turn, None)
-            if turn.done() and not is_kept:  # the client has left in that moment
-                self._give_back(allowance)
-        if not turn.done():
+        if not await allowance.waiting.wait(
+            turn, self._patience, lambda: self._give_back(allowance)
+        ):
             raise TooManyUnknown
         return allowance
 
@@ -151,10 +145,8 @@ class QuestionLimit:
         """Give tokens to the requests that wait for them, and come back for the next token."""
         self._refill(allowance)
         while allowance.waiting and allowance.tokens >= 1:
-            turn = next(iter(allowance.waiting))
-            del allowance.waiting[turn]
             allowance.tokens -= 1
-            turn.set_result(None)
+            allowance.waiting.let_go()
         if allowance.waiting and allowance.timer is None:
 
             def go_on() -> None:

@@ -7,7 +7,7 @@ import threading
 import pytest
 from structlog.testing import capture_logs
 
-from registry.tasks import Tasks, in_thread
+from registry.tasks import Tasks, Waiters, in_thread
 
 
 async def wait_for_ever() -> None:
@@ -150,3 +150,47 @@ async def test_an_ended_task_is_not_shared() -> None:
         assert runs == [0, 1]
         await asyncio.sleep(0)
         assert not tasks.is_running("key")
+
+
+async def wait_once(waiters: Waiters, given_back: list[str], name: str = "it") -> bool:
+    return await waiters.wait(waiters.join(), 30.0, lambda: given_back.append(name))
+
+
+async def test_the_oldest_waiter_goes_on_first() -> None:
+    """Those that wait go on in the order in which they came, one at a time."""
+    waiters = Waiters()
+    first, second = [asyncio.create_task(wait_once(waiters, [])) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    waiters.let_go()
+    assert await first
+    assert not second.done()
+    waiters.let_go()
+    assert await second
+    assert len(waiters) == 0
+
+
+async def test_a_waiter_without_a_turn_gives_up() -> None:
+    """It waits as long as it was told, and is none of those that wait any more."""
+    waiters, given_back = Waiters(), []
+
+    assert not await waiters.wait(waiters.join(), 0.01, lambda: given_back.append("it"))
+    assert (len(waiters), given_back) == (0, [])
+
+
+@pytest.mark.parametrize(("has_turn", "expected"), [(True, ["it"]), (False, [])])
+async def test_the_turn_of_a_cancelled_waiter_is_given_back(
+    expected: list[str], *, has_turn: bool
+) -> None:
+    """If the turn comes in the moment when its waiter is cancelled, another one needs it."""
+    waiters, given_back = Waiters(), []
+    task = asyncio.create_task(wait_once(waiters, given_back))
+    await asyncio.sleep(0)
+
+    if has_turn:
+        waiters.let_go()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert given_back == expected
+    assert len(waiters) == 0
