@@ -78,7 +78,17 @@ class UndamagedBlobs:
         Raises:
             StoreError: the blob cannot be read.
         """
-        return None if await self._damaged.has(digest) else await self._blobs.open(digest)
+        try:
+            body = await self._blobs.open(digest)
+        except StoreError:
+            if await self._damaged.has(digest):
+                return None
+            raise
+        # As in `stat`: most blobs that are asked for before a download are missing.
+        if body is not None and await self._damaged.has(digest):
+            body.close()
+            return None
+        return body
 
     async def scan(self, after: str = "") -> AsyncIterator[tuple[Digest, int]]:
         """Yield every blob that is not damaged, with its size, in the order of digests."""

@@ -76,7 +76,8 @@ class OpenIngest(Generic[Writer]):
         Raises:
             StoreError: the disk refused; this ingest has not ended.
         """
-        await in_thread(self._note_blob)
+        if self._part != self.digest:
+            await in_thread(self._note_blob)
         await self._destination.store.adopt(sealed)
         is_recorded = False
         try:
@@ -95,7 +96,7 @@ class OpenIngest(Generic[Writer]):
     def _note_blob(self) -> None:
         """Note which blob comes from a partial file of another name, for the case of a crash."""
         ingests = self._destination.ingests
-        if self._part != self.digest and ingests.find_blob(self._part) != self.digest:
+        if ingests.find_blob(self._part) != self.digest:
             info = IngestInfo(None, "", "", time.time(), (), str(self.digest))
             ingests.write_info(self._part, info)
 

@@ -4,13 +4,12 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from registry.content.content import Content
 from registry.oci.digest import Digest
 from registry.oci.names import Repository
-from registry.store.ingests import IngestInfo, name_beside
+from registry.store.ingests import IngestInfo
 from registry.upstream.contract import BlobDownload, Source
 from registry.upstream.pacing import Pace
 
@@ -80,16 +79,15 @@ class PartChoice:
         self._content = content
         self._is_warming = is_warming
         owners = (request.repository.registry, str(request.repository))
-        self._untried = [name_beside(request.digest, owner) for owner in owners]
         self.name = request.digest
         self._noted_at = -math.inf
         self._looked_at = -math.inf
         self._is_followed = False
         self._written_at = math.inf
         # Go on with a partial file that was begun beside that of another registry.
-        with suppress(OSError):  # if the disk refuses, the download says so when it writes
-            while any(map(content.ingests.measure, self._untried)):
-                self.name = self._untried.pop(0)
+        begun, self._untried = content.ingests.name_all_beside(request.digest, owners)
+        if begun:
+            self.name = begun[-1]
 
     def move_on(self) -> bool:
         """Choose another name if the request must not wait for the writer of the partial file.

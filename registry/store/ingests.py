@@ -113,6 +113,19 @@ class Ingests:
             size += self._path(digest, "pieces").stat().st_blocks * _BLOCK
         return size
 
+    def name_all_beside(
+        self, digest: Digest, owners: Sequence[str]
+    ) -> tuple[list[Digest], list[Digest]]:
+        """Return `name_beside` for these owners: up to the last file that is there, and the rest.
+
+        If the disk refuses, this does not say so, as it will when somebody writes.
+        """
+        names, count = [name_beside(digest, owner) for owner in owners], 0
+        with suppress(OSError):
+            for number, name in enumerate(names, 1):
+                count = number if self.measure(name) else count
+        return names[:count], names[count:]
+
     def idle(self, digest: Digest) -> float:
         """Return the seconds since the last write to a partial file; 0 if the blob has none.
 
