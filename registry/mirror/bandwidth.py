@@ -48,15 +48,20 @@ class Bandwidth:
         self._rates = rates
         self._clock = clock
         self._links = {name: Link(time.monotonic) for name in rates}
+        self._used: dict[str, Link] = {}  # those that have had a download
         self._running: Counter[str] = Counter()  # downloads of this process, by upstream
         self._has_news = asyncio.Event()
 
     @contextmanager
     def open(self, upstream: str, is_urgent: Callable[[], bool]) -> Iterator[Pacer]:
         """Yield the pace of a download; `is_urgent` says whether a client reads it now."""
+        link = self._links[upstream]
+        if upstream not in self._used:
+            self._used[upstream] = link
+            link.set_shares(share_rate(self._find_rate(upstream), [ProcessDemand()])[0])
         self._running[upstream] += 1
         try:
-            with self._links[upstream].open(is_urgent) as pacer:
+            with link.open(is_urgent) as pacer:
                 if self._is_shared():  # else the others may learn of it a little later
                     self._has_news.set()
                 self._tasks.share("bandwidth", self._keep_sharing)
@@ -92,15 +97,14 @@ class Bandwidth:
         return self._has_news.is_set() or self._running.total() > 0
 
     async def _share(self) -> None:
-        own = {name: link.measure() for name, link in self._links.items()}
+        own = {name: link.measure() for name, link in self._used.items()}
         told = {name: astuple(each) for name, each in own.items() if each != ProcessDemand()}
         exchange = self._files.exchange if self._is_shared() else self._files.tell
         others = await in_thread(exchange, json.dumps(told).encode())
         demands = [parse_demands(each) for each in others]
-        for name, link in self._links.items():
+        for name, mine in own.items():
             wanted = [each[name] for each in demands if name in each]
-            shares = share_rate(self._find_rate(name), [own[name], *wanted])[0]
-            link.set_shares(shares)
+            self._links[name].set_shares(share_rate(self._find_rate(name), [mine, *wanted])[0])
 
     def _is_shared(self) -> bool:
         """Whether what others want changes what the downloads of this process may use."""

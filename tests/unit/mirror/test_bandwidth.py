@@ -87,6 +87,14 @@ async def test_processes_share_a_rate(tmp_path: Path) -> None:
         await wait_for(lambda: first.link.clients.rate == RATE)
 
 
+async def test_the_first_download_has_the_limit_at_once(tmp_path: Path) -> None:
+    """It need not learn first what others want: alone, it may use the rate, and no more."""
+    with ExitStack() as stack:
+        process = await open_process(tmp_path, stack)
+
+        assert process.link.clients.rate == RATE
+
+
 async def test_warming_stays_behind_the_clients_of_another_process(tmp_path: Path) -> None:
     """A command that warms gets its least part as long as the server downloads for clients."""
     with ExitStack() as stack:
