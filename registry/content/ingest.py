@@ -29,7 +29,7 @@ T = TypeVar("T")
 class Ingest(OpenIngest[PartialWriter]):
     """The ingest of one blob: the only writer of its partial file among all processes.
 
-    Readers in any process may follow the file (`Content.follow`); they get the last byte only after
+    Readers in any process may follow the file (`Ingests.open`); they get the last byte only after
     the digest was checked.
     """
 
