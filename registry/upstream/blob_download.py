@@ -42,10 +42,9 @@ class BlobDownloader:
         self.size, self.endpoint = size, ""
         self.has_ranges: bool | None = None
         self._pool, self._request, self._pace = pool, request, pace
-        self._senders = BlobSenders(pool, request.path)
+        self._senders, self._failures = BlobSenders(pool, request.path), BlobFailures()
         self._may_explore = True  # until the first bytes are wanted
         self._broken: set[Endpoint] = set()  # whose connection broke: others are asked first
-        self._failures = BlobFailures()
         self._redirects = KeptRedirects(pool.clock)
         self._numbers: list[Endpoint] = []  # by the number of the sender
         self._excluded: Collection[str] = ()  # origins
@@ -80,17 +79,13 @@ class BlobDownloader:
 
     def list_senders(self) -> list[Sender]:
         """Return the endpoints that may be asked for ranges; see `BlobDownload`."""
-        able = [
-            endpoint
-            for endpoint in self._candidates()
-            if endpoint not in self._failures.without_range and not endpoint.learned.has_no_ranges()
-        ]
+        able = [each for each in self._candidates() if not self._has_no_ranges(each)]
         if len(able) > 1:
             failed = [each for each in self._failures.last if each not in self._senders.meters]
             able = list(self._pool.suspects.choose_senders(able, failed))
         self._numbers += [each for each in able if each not in self._numbers]
-        numbers, broken = self._numbers, self._broken
-        return [build_sender(numbers.index(e), e, is_broken=e in broken) for e in able]
+        number, broken = self._numbers.index, self._broken
+        return [build_sender(number(each), each, is_broken=each in broken) for each in able]
 
     async def read_range(self, sender: Sender, span: Span) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a span from one endpoint; see `BlobDownload.read_range`."""
@@ -185,8 +180,7 @@ class BlobDownloader:
         """Yield the first bytes from an endpoint of which little is known, unless it is slow."""
         may_explore = self._may_explore and not self._is_proof_required
         self._may_explore = False
-        length = (wanted.stop or 0) - wanted.offset
-        repository = self._request.repository
+        length, repository = (wanted.stop or 0) - wanted.offset, self._request.repository
         if not may_explore or not (endpoint := self._pool.choose_explored(repository, length)):
             return
         part = WantedBytes(wanted.offset, wanted.offset + min(length, EXPLORED_SIZE))
@@ -207,22 +201,23 @@ class BlobDownloader:
     async def _pause(
         self, failures: list[Unknown | UpstreamError], retries: RetryBudget, received: int
     ) -> None:
-        """Wait before the next round, unless this one has received enough."""
+        """Wait before the next round, unless this one has received enough.
+
+        After a refused range, the answer to the request without one counts: it is sent at once.
+        """
         if received:
             retries.renew(self._pool.clock() + STALL_BUDGET)
-        if received < ENOUGH:
-            await asyncio.sleep(self._wait_after(failures, retries))
+        decisive = [each for each in failures if not isinstance(each, RangeRefused)]
+        if decisive and received < ENOUGH:
+            await asyncio.sleep(self._wait_after(decisive, retries))
 
     def _wait_after(self, failures: list[Unknown | UpstreamError], retries: RetryBudget) -> float:
         """Return the seconds to wait before the next round; raise the error if there is none."""
-        # After a refused range, the answer to the request without a range counts.
-        failures = [each for each in failures if not isinstance(each, RangeRefused)]
         failure = combine(failures)
         retry_after = failure.retry_after if isinstance(failure, UpstreamError) else None
         wait = retries.next_wait(self._pool.clock(), retry_after)
-        has_begun = bool(self._senders.meters)
-        is_final = isinstance(failure, Unknown) or not (has_begun or is_temporary(failure))
-        if is_final or wait is None:
+        may_go_on = self._senders.meters or is_temporary(failure)
+        if wait is None or not may_go_on or isinstance(failure, Unknown):
             raise self._failures.explain(failures)
         return wait
 
@@ -248,9 +243,8 @@ class BlobDownloader:
     def _list_unwanted(self) -> list[Endpoint]:
         """Return the endpoints that are not asked now for more bytes of this blob."""
         # What clients read must not go on with bytes of an endpoint that has to prove itself.
-        senders = self._senders.meters
+        senders, is_absent = self._senders.meters, self._failures.is_absent
         is_streamed = self._is_proof_required or any(map(self._is_proven, senders))
-        is_absent = self._failures.is_absent
         return [
             each
             for each in self._pool.endpoints
@@ -261,16 +255,18 @@ class BlobDownloader:
         ]
 
     def _is_proven(self, endpoint: Endpoint) -> bool:
-        is_proven = self._pool.suspects.are_proven([endpoint.origin])
-        return is_proven or endpoint in self._last_resort
+        are_proven = self._pool.suspects.are_proven
+        return endpoint in self._last_resort or are_proven([endpoint.origin])
+
+    def _has_no_ranges(self, endpoint: Endpoint) -> bool:
+        return endpoint in self._failures.without_range or endpoint.learned.has_no_ranges()
 
     async def _read(self, endpoint: Endpoint, wanted: WantedBytes) -> AsyncGenerator[Chunk, None]:
         """Yield the wanted bytes that one endpoint sends."""
         redirect = self._redirects.find(endpoint)
-        has_no_ranges = endpoint in self._failures.without_range or endpoint.learned.has_no_ranges()
         request = replace(
             self._request,
-            headers={} if has_no_ranges else wanted.name_range(self.size),
+            headers={} if self._has_no_ranges(endpoint) else wanted.name_range(self.size),
             start_at=redirect,
         )
         is_sending, began = False, wanted.offset

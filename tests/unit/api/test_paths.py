@@ -140,13 +140,29 @@ def test_a_request_is_read_into_its_repository() -> None:
     """One reading gives the endpoint, the repository, and the tag or digest."""
     digest = Digest.of(b"content")
     assert read("/v2/a/manifests/x", "ghcr.io") == PullRequest(
-        Endpoint.MANIFEST, "ghcr.io", Repository("ghcr.io", "a"), Tag("x"), name="a"
+        Endpoint.MANIFEST,
+        "ghcr.io",
+        Repository("ghcr.io", "a"),
+        Tag("x"),
+        name="a",
+        shown_repository="ghcr.io/a",
+        shown_reference="x",
     )
     assert read(f"/v2/a/blobs/{digest}", host="ghcr.io.mirror.lan:5000") == PullRequest(
-        Endpoint.BLOB, "", Repository("ghcr.io", "a"), digest, name="a"
+        Endpoint.BLOB,
+        "",
+        Repository("ghcr.io", "a"),
+        digest,
+        name="a",
+        shown_repository="ghcr.io/a",
+        shown_reference=digest,
     )
     assert read("/v2/a/tags/list") == PullRequest(
-        Endpoint.TAGS, "", Repository("docker.io", "library/a"), name="a"
+        Endpoint.TAGS,
+        "",
+        Repository("docker.io", "library/a"),
+        name="a",
+        shown_repository="docker.io/library/a",
     )
 
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from registry.errors import UpstreamUnreachable
+from registry.upstream import blob_body
 from registry.upstream.blob_body import read_body
 from registry.upstream.contract import Chunk
 from registry.upstream.direct_body import DIRECT
@@ -62,6 +63,12 @@ class Body(httpx.AsyncByteStream):
 def answer(body: Body) -> Answer:
     response = httpx.Response(200, stream=body, extensions={DIRECT: body.receive})
     return Answer(response, ORIGIN, ORIGIN)
+
+
+@pytest.fixture(autouse=True)
+def _small_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread receives a rest that is as small as those of these tests."""
+    monkeypatch.setattr(blob_body, "LEAST", 1)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from registry.errors import UpstreamDenied, UpstreamFaulty, UpstreamUnreachable
 from registry.oci.digest import Digest
 from registry.settings.upstreams import UpstreamSettings
+from registry.upstream import performance
 from registry.upstream.auth import Login
 from registry.upstream.blob_download import STALL_BUDGET, BlobDownloader
 from registry.upstream.client import open_client
@@ -17,7 +18,7 @@ from registry.upstream.endpoint import Endpoint
 from registry.upstream.failover import EndpointPool
 from registry.upstream.registry import RegistrySource
 from registry.upstream.tokens import TokenCache
-from tests.fakes.upstream import Cut, FakeUpstream, Fault, Gzip, Status
+from tests.fakes.upstream import Cut, Delay, FakeUpstream, Fault, Gzip, Status
 
 NAME = "library/thing"
 LAYER = bytes(range(256)) * 4000
@@ -129,6 +130,18 @@ async def test_refused_range_is_asked_for_without(
     assert await read(source, digest, start, stop) == LAYER[start:stop]
     refused = [entry for entry in hub.journal if entry.status == status]
     assert len(refused) == 1, hub.journal
+
+
+async def test_a_range_that_is_refused_late_is_asked_for_without(
+    hub: FakeUpstream, source: RegistrySource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile another endpoint would have been asked, but there is none: this is no failure."""
+    monkeypatch.setattr(performance, "LEAST_PATIENCE", 0.01)
+    digest = hub.add_image(NAME, "latest", [LAYER]).layers[0]
+    hub.range_status = 403
+    hub.faults.add(Fault("blob", Delay(0.1), times=None))
+
+    assert await read(source, digest, 10, None) == LAYER[10:]
 
 
 async def test_refusal_without_a_range_is_what_it_says(
