@@ -7,7 +7,7 @@ what it asks.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from registry.access.shown_addresses import ShowAddress, show_whole
 from registry.errors import TooManyRequests
@@ -21,10 +21,11 @@ REASON = "address"  # the label of the metrics
 
 @dataclass(slots=True, eq=False)
 class _Address:
-    """The requests of one address; `waiting` has those that wait for the end of another one."""
+    """The requests of one address; `waiting` has those that have waited for the end of another."""
 
+    network: bytes
     running: int = 0
-    waiting: Waiters = field(default_factory=Waiters)
+    waiting: Waiters | None = None
     is_logged: bool = False
 
 
@@ -69,16 +70,16 @@ class OpenRequests:
 
     def end(self, client: str | None) -> None:
         """End a request; if another one of the address waits, it begins."""
-        if client is None:
-            return
-        network = self._find_network(client)
-        address = self._addresses[network]
+        if client is not None:
+            self._end(self._addresses[self._find_network(client)])
+
+    def _end(self, address: _Address) -> None:
         if address.waiting and address.running <= self._most:
             address.waiting.let_go()
             return
         address.running -= 1
         if not address.running:
-            del self._addresses[network]
+            del self._addresses[address.network]
 
     async def begin(self, client: str | None) -> None:
         """Count a request, until the task that has called this has ended.
@@ -98,13 +99,13 @@ class OpenRequests:
             await self._wait(address, client)
         task = asyncio.current_task()
         if task is not None:
-            task.add_done_callback(lambda _: self.end(client))
+            task.add_done_callback(lambda _: self._end(address))
 
     def _find(self, client: str) -> _Address:
         network = self._find_network(client)
         found = self._addresses.get(network)
         if found is None:
-            found = self._addresses[network] = _Address()
+            found = self._addresses[network] = _Address(network)
         return found
 
     async def _wait(self, address: _Address, client: str) -> None:
@@ -113,10 +114,10 @@ class OpenRequests:
             address.is_logged = True
             shown = self._show_address(client)
             self._log.warning("client has too many requests at once", client=shown)
-        if len(address.waiting) >= self._most:
+        waiting = address.waiting = address.waiting or Waiters()
+        if len(waiting) >= self._most:
             self._refuse()
-        turn = address.waiting.join()
-        if not await address.waiting.wait(turn, self._patience, lambda: self.end(client)):
+        if not await waiting.wait(waiting.join(), self._patience, lambda: self._end(address)):
             self._refuse()
 
     def _refuse(self) -> None:

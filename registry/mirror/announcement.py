@@ -44,15 +44,16 @@ class Announcement:
         """Whether nothing is sent before the digest was right: an endpoint has to prove itself."""
         return self._download.needs_proof({*self.trace.list_origins(), self._download.endpoint})
 
-    async def write(self) -> None:
-        """Write all that is known.
+    async def write(self, *, is_held: bool | None = None) -> None:
+        """Write all that is known; `is_held` is that of just now, if the caller knows it.
 
         Raises:
             StoreError: the disk refused.
         """
         entries = self.trace.entries
         self._written, self._written_at = len(entries), time.monotonic()
-        await in_thread(self._write, self.suspects, entries, is_held=self.is_held)
+        is_held = self.is_held if is_held is None else is_held
+        await in_thread(self._write, self.suspects, entries, is_held=is_held)
 
     async def update(self) -> None:
         """Write who has sent which bytes, if others have sent some since then; see `write`."""

@@ -45,7 +45,7 @@ class Bandwidth:
         self.is_warming = is_warming
         self._files = files
         self._tasks = tasks
-        self._rates = rates
+        self._rates = {name: rate for name, rate in rates.items() if rate.is_limited}
         self._clock = clock
         self._links = {name: Link(time.monotonic) for name in rates}
         self._used: dict[str, Link] = {}  # those that have had a download
@@ -114,7 +114,8 @@ class Bandwidth:
         )
 
     def _find_rate(self, upstream: str) -> float:
-        return self._rates[upstream].find_rate(find_minute(self._clock()))
+        rate = self._rates.get(upstream)
+        return math.inf if rate is None else rate.find_rate(find_minute(self._clock()))
 
 
 def parse_demands(told: bytes) -> dict[str, ProcessDemand]:

@@ -59,9 +59,9 @@ class Rest:
                     await ingest.expect(download.size)
                     self.count(len(batch[0]))
                     await ingest.append_first(batch.pop(0))
-                    if not told.is_held:
+                    if not (is_held := told.is_held):
                         start(download.size)
-                    await told.write()
+                    await told.write(is_held=is_held)
                     size, endpoint = download.size, download.endpoint
                     self.log.info("download started", size=size, endpoint=endpoint)
                 if batch != []:

@@ -38,7 +38,8 @@ class Trials:
         if size is None or not LEAST <= size <= MOST:
             return
         key = ("trial", request.repository.registry)
-        if self._tasks.is_running(key) or not request.source.is_trial_due(request.repository.name):
+        is_due = request.source.is_trial_due(request.repository.name)
+        if not is_due or self._tasks.is_running(key):
             return
         self._tasks.share(key, lambda: self._run(request, size))
 
