@@ -31,7 +31,8 @@ class Announcement:
         info = ingest.read_info()
         self.suspects = tuple(info.suspects) if info is not None else ()
         self.trace = SenderTrace(info.senders if info is not None and resumed else ())
-        self.trace.resume(resumed)
+        if resumed:
+            self.trace.resume(resumed)
         self._ingest = ingest
         self._request = request
         self._download = download

@@ -81,10 +81,13 @@ class Bandwidth:
 
     async def _share_until_idle(self) -> None:
         clock = asyncio.get_running_loop().time
-        used_at = clock()
+        used_at, is_end_told = clock(), False
         while clock() - used_at < LINGER:
+            is_wanted = self._is_wanted()
             self._has_news.clear()
-            await self._share()
+            if is_wanted or not is_end_told:
+                await self._share()
+            is_end_told = not is_wanted
             await asyncio.sleep(LEAST_PAUSE)
             with suppress(TimeoutError):
                 async with asyncio.timeout(INTERVAL if self._is_shared() else TELLING):

@@ -157,6 +157,29 @@ async def test_without_a_limit_clients_ask_nobody(
         assert done.count("tell") <= 3
 
 
+async def test_the_end_of_downloads_is_told_once(
+    tmp_path: Path, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that waits for its next download says nothing new meanwhile."""
+    told: list[bytes] = []
+    tell = DemandFiles.tell
+
+    def note(files: DemandFiles, own: bytes) -> list[bytes]:
+        told.append(own)
+        return tell(files, own)
+
+    monkeypatch.setattr(DemandFiles, "tell", note)
+    monkeypatch.setattr(bandwidth, "LINGER", 0.5)
+    monkeypatch.setattr(bandwidth, "TELLING", 0.02)
+    process = Process(tmp_path, tasks, "unlimited")
+    with process.bandwidth.open(HUB, lambda: True):
+        await wait_for(lambda: len(told) > 3)
+    while_running = len(told)
+    await wait_for(lambda: not list(tmp_path.iterdir()))
+
+    assert len(told) <= while_running + 2  # one may have begun before the end
+
+
 @pytest.mark.parametrize("moment", ["last wait", "withdrawal"])
 async def test_a_download_that_begins_in_the_last_moment_is_told(
     moment: str, tmp_path: Path, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
@@ -174,6 +197,7 @@ async def test_a_download_that_begins_in_the_last_moment_is_told(
         loop.call_soon_threadsafe(is_reached.set)
         work(*arguments)
 
+    process.bandwidth._used[HUB] = process.link  # the first download sets a share by itself
     monkeypatch.setattr(place, name, tell_and_work)
     with process.bandwidth.open(HUB, lambda: True):
         pass
