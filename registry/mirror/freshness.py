@@ -34,7 +34,11 @@ def find_freshness(
     if hold.is_rolled_back and not hold.due:
         return Freshness.FRESH
     age = abs(now - checked)
-    is_immutable = not hold.due and tags.is_immutable(tag)
-    if not hold.is_due(now) and (offline or age <= tags.fresh_for or is_immutable):
+    is_fresh = offline or age <= tags.fresh_for
+    if not hold.due:
+        is_fresh = is_fresh or tags.is_immutable(tag)
+    elif hold.is_due(now):
+        is_fresh = False
+    if is_fresh:
         return Freshness.FRESH
     return Freshness.STALE if age <= tags.stale_for else Freshness.EXPIRED
