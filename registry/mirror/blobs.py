@@ -245,7 +245,7 @@ class Blobs:
                 # between.
                 reader = download.open_reader()
                 if reader is not None:
-                    unused.enter_context(reader)
+                    unused.callback(reader.close)
                 # If others have stored it meanwhile, that proves nothing about these bytes.
                 may_prove = reader is None or not download.has_bytes
                 stored = await self._open(request, origin, may_prove=may_prove)

@@ -34,7 +34,10 @@ PROOF_BUDGET = 25.0  # seconds for a proof, because a client waits for the heade
 
 
 class Deliveries:
-    """Knows who has delivered which bytes. Requests for the same blob share one proof."""
+    """Knows who has delivered which bytes. Requests for the same blob share one proof.
+
+    `are_checked` says whether any bytes may be private; otherwise the catalog is never asked.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class Deliveries:
 
         An upstream must not be able to guess the numbers that `chance` gives.
         """
+        self.are_checked = bool(trusted)
         self._trusted = trusted
         self._catalog = catalog
         self._sources = sources
@@ -61,11 +65,6 @@ class Deliveries:
         self._chance = chance
         self._metrics = metrics
         self._log = get_logger("registry.mirror")
-
-    @property
-    def are_checked(self) -> bool:
-        """Whether any bytes may be private; otherwise the catalog is never asked."""
-        return bool(self._trusted)
 
     def allow(self, registry: str, digest: Digest) -> bool:
         """Whether bytes, if they are stored, may be used for `registry` without a proof.

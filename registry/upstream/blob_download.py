@@ -43,7 +43,7 @@ class BlobDownloader:
         self.has_ranges: bool | None = None
         self._pool, self._request, self._pace = pool, request, pace
         self._senders, self._failures = BlobSenders(pool, request.path), BlobFailures()
-        self._may_explore = True  # until the first bytes are wanted
+        self._may_explore = len(pool.endpoints) > 1  # until the first bytes are wanted
         self._broken: set[Endpoint] = set()  # whose connection broke: others are asked first
         self._redirects = KeptRedirects(pool.clock)
         self._numbers: list[Endpoint] = []  # by the number of the sender

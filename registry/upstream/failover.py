@@ -120,8 +120,6 @@ class EndpointPool:
 
         None: nothing is to be learned, or the endpoint should not be asked now.
         """
-        if len(self.endpoints) == 1:
-            return None
         now = self.clock()
         able = [
             each

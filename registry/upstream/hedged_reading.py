@@ -5,7 +5,7 @@ As soon as one sends bytes, the requests to the others are given up: no byte com
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from registry.errors import Unknown, UpstreamError
 from registry.upstream.contract import Chunk
@@ -21,7 +21,7 @@ class Reading:
     wanted: WantedBytes
     chunks: AsyncGenerator[Chunk, None]
     first: Chunk | None = None
-    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    began: float = 0.0  # when it was begun (seconds of the event loop's clock)
 
     async def take_first(self) -> None:
         """Wait for the first chunk."""
@@ -47,6 +47,7 @@ async def begin_soonest(
             wait: float | None = None
             if (endpoint := next(turn, None)) is not None:
                 reading = begin(endpoint)
+                reading.began = asyncio.get_running_loop().time()
                 running[asyncio.create_task(reading.take_first())] = reading
                 wait = endpoint.measured.performance.patience
             if not running:
