@@ -14,6 +14,7 @@ from registry.errors import EntrepotError, InvalidInput, NameInvalid
 from registry.mirror.routing import RepositoryRequest, UpstreamTable
 from registry.oci.digest import Digest
 from registry.oci.names import Reference, Repository, Tag, parse_reference
+from registry.oci.probe_tags import read_probe
 from registry.oci.token_texts import mask_tokens
 
 MAX_PATH = 2048  # characters; the longest legal path is far shorter
@@ -58,7 +59,8 @@ class PullRequest:
     if the endpoint has them and there is no `error`. `namespace` is the value of `ns`, if a
     configured upstream has that name, and otherwise empty. `name` is the name in the path, and
     `prefix` what stands before `/v2/`. `shown_repository` and `shown_reference` are what the log
-    and the records say of them; they are empty if there are none.
+    and the records say of them; they are empty if there are none. `probe` is the random
+    number of a probe (`oci/probe_tags.py`); it is empty if another manifest is asked for.
     """
 
     endpoint: Endpoint | None
@@ -70,6 +72,7 @@ class PullRequest:
     prefix: str = ""
     shown_repository: str = ""
     shown_reference: str = ""
+    probe: str = ""
 
 
 class RequestReader:
@@ -110,6 +113,7 @@ class RequestReader:
             shown_reference=mask_tokens(str(reference))
             if isinstance(reference, Tag)
             else reference or "",
+            probe=read_probe(reference),
         )
 
 

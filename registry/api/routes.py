@@ -17,12 +17,14 @@ from registry.api.blobs import answer_blob
 from registry.api.manifests import answer_manifest
 from registry.api.middleware import Notes
 from registry.api.paths import Endpoint, PullRequest, RequestReader
+from registry.api.probes import Probes
 from registry.api.tags_and_referrers import (
     answer_catalog,
     answer_referrers,
     answer_tags,
     see_all,
 )
+from registry.errors import ManifestUnknown
 from registry.logs import get_logger, is_written
 from registry.mirror.mirror import Mirror
 from registry.mirror.mirror_rules import MaySee
@@ -48,9 +50,11 @@ class PullApi:
         admission: Admission | None = None,
         show_address: ShowAddress = show_whole,
         show_page: ShowPage = show_nothing,
+        probes: Probes | None = None,
     ) -> None:
-        """Without `admission`, everybody may pull everything."""
+        """Without `admission`, everybody may pull everything; without `probes`, none is noted."""
         self._show_page = show_page
+        self._probes = probes
         self._mirror = mirror
         self._admission = admission
         self._show_address = show_address
@@ -78,8 +82,22 @@ class PullApi:
             return errors.render_read_only()
         if wanted.endpoint is not None:
             notes.kind = wanted.endpoint.value
-        elif (page := self._show_page(request, notes)) is not None:
+        elif (page := self._find_page(request, notes)) is not None:
             return page
+        answer = self._admit(request, notes, wanted, is_of_mirror=is_of_mirror)
+        if wanted.probe and self._probes is not None:
+            return await self._probes.watch(wanted.probe, request, notes, answer)
+        return await answer
+
+    def _find_page(self, request: web.BaseRequest, notes: Notes) -> web.Response | None:
+        """Return the answer to what is no request of the API; None if there is none."""
+        found = None if self._probes is None else self._probes.answer(notes.path)
+        return self._show_page(request, notes) if found is None else found
+
+    async def _admit(
+        self, request: web.BaseRequest, notes: Notes, wanted: PullRequest, *, is_of_mirror: bool
+    ) -> web.StreamResponse:
+        """Answer a client, if it is let through."""
         if self._admission is None:
             return await self._answer(request, notes, wanted, see_all, is_of_mirror=is_of_mirror)
         if wanted.endpoint is Endpoint.TOKEN and self._admission.takes_logins(notes.host):
@@ -115,6 +133,8 @@ class PullApi:
         rules = self._mirror.rules
         if wanted.repository is not None:
             rules.check(wanted.repository, wanted.reference)
+            if wanted.probe:  # no upstream is asked for it, also if nothing notes it
+                raise ManifestUnknown(str(wanted.repository), str(wanted.reference))
         answer = self._dispatch(request, notes, wanted, may_see)
         if not is_of_mirror or wanted.repository is None:
             return await answer

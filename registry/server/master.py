@@ -24,6 +24,7 @@ from registry.server.descriptors import raise_descriptor_limit
 from registry.server.heartbeats import BACKGROUND, REBUILD, Heartbeats
 from registry.server.listener import bind
 from registry.server.live_tls import LiveTLS
+from registry.server.probe_requests import ProbeRequests
 from registry.server.recent_events import SUPERVISOR, RecentEvents
 from registry.server.shared import SharedResources
 from registry.server.supervisor import WATCHED, Supervisor
@@ -146,20 +147,20 @@ def run_processes(
     settings = configuration.settings
     descriptors = raise_descriptor_limit()
     workers = count_workers(settings.server.workers)
-    pulls, console = addresses
     # Only this process keeps the write end open, so the children notice when it ends in any way.
     supervisor_pipe, own_end = os.pipe()
     shared = SharedResources(
         settings=settings,
         source=configuration.source,
         folder=folder,
-        pulls=pulls,
-        console=console,
+        pulls=addresses[0],
+        console=addresses[1],
         heartbeats=Heartbeats(workers),
         supervisor_pipe=supervisor_pipe,
         metrics=open_run_folder(folder.root / METRICS, keeps_ended=True),
         tls=LiveTLS.of(settings),
         events=RecentEvents(workers),
+        probes=ProbeRequests(workers),
     )
     _open_to_pages(shared)
     service = begin(shared)

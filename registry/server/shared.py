@@ -6,6 +6,7 @@ from pathlib import Path
 
 from registry.server.heartbeats import Heartbeats
 from registry.server.live_tls import LiveTLS
+from registry.server.probe_requests import ProbeRequests
 from registry.server.recent_events import RecentEvents
 from registry.settings.model import Settings
 from registry.store.data_folder import DataFolder, FileIdentity
@@ -32,3 +33,4 @@ class SharedResources:
     tls: LiveTLS | None = None  # None: plain HTTP
     source: str = ""  # where the settings come from, for the log
     events: RecentEvents | None = None  # the last events of all processes
+    probes: ProbeRequests | None = None  # which clients have asked for probes

@@ -12,6 +12,7 @@ from registry.api.admission import Admission
 from registry.api.connection import ClientServer
 from registry.api.middleware import Middleware
 from registry.api.open_requests import OpenRequests
+from registry.api.probes import Probes
 from registry.api.repeated_answers import ResponseCache
 from registry.api.routes import PullApi
 from registry.metrics.process_metrics import Metrics
@@ -56,7 +57,9 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         )
         access_log = await _open_log(stack, shared, metrics)
         proxies, show_address = build_proxies(shared.settings), access_log.show_address
-        api = PullApi(mirror, _admit(shared, metrics), show_address, make_front_page(shared))
+        probes = _find_probes(shared, number, access_log)
+        admission, page = _admit(shared, metrics), make_front_page(shared)
+        api = PullApi(mirror, admission, show_address, page, probes)
         most = shared.settings.limits.requests_per_address
         open_requests = OpenRequests(most, metrics, find_network, show_address)
         middleware = Middleware(access_log, api.answer, proxies, open_requests)
@@ -67,13 +70,8 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         await open_runner(stack, web.ServerRunner(server, shutdown_timeout=DRAIN / 2))
         # Opened before the tasks below, so closed after them: every accepted client is served.
         opening = await stack.enter_async_context(Tasks())
-        connections = Connections(
-            shared.settings.limits,
-            metrics,
-            partial(shared.heartbeats.set_load, number),
-            proxies.trusts,
-            show_address,
-        )
+        limits, note = shared.settings.limits, partial(shared.heartbeats.set_load, number)
+        connections = Connections(limits, metrics, note, proxies.trusts, show_address)
         listener = Listener(
             server,
             ResponseCache(access_log, open_requests=open_requests),
@@ -91,6 +89,11 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         ending = tasks.start(wait_for_end(shared.supervisor_pipe))
         await _wait_for_first(ending, accepting, sweeping)
         await _stop_accepting(accepting, listener)
+
+
+def _find_probes(shared: SharedResources, number: int, access_log: AccessLog) -> Probes | None:
+    """Return what notes probes as worker `number`, and tells who has asked for them."""
+    return Probes(shared.probes.of(number), access_log.show_address) if shared.probes else None
 
 
 async def _wait_for_first(ending: asyncio.Task[None], *working: asyncio.Task[None]) -> None:
