@@ -1,6 +1,8 @@
 """Before the catalog is opened: whether it is there, is sound, and is of this version."""
 
+import math
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -9,6 +11,7 @@ from registry.catalog.connection import connect, is_damage, read_version
 from registry.catalog.database import migrate, read_migrations, refuse_newer
 
 _TABLES = frozenset({"manifests", "links", "holdings", "tags", "blobs"})
+_STEPS = 10_000  # of SQLite, between two looks at the clock
 _SINGLE_ROWS = frozenset({"usage", "revision"})  # tables that have exactly one row
 
 
@@ -94,17 +97,21 @@ def is_open_elsewhere(path: Path) -> bool:
     return bool(mode != "delete")
 
 
-def is_sound(path: Path) -> bool:
+def is_sound(path: Path, seconds: float = math.inf) -> bool:
     """Whether the file is a catalog with all its tables, and SQLite can read every page of it.
 
     A page with other bytes than those that were written is nearly always found: this reads the
-    whole file, but does not compare the rows with each other (decision record 0022).
+    whole file, but does not compare the rows with each other (decision record 0022). After
+    `seconds`, the rest is not read, and is taken for sound.
     """
     log = path.with_name(f"{path.name}-wal")
     if _is_short(path) and not (log.exists() and log.stat().st_size):
         return False
     try:
         with closing(connect(path)) as connection:
+            deadline = time.monotonic() + seconds
+            if seconds < math.inf:
+                connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
             if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 return False
             return _has_tables(connection)

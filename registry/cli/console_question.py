@@ -6,6 +6,7 @@ from types import MappingProxyType
 from registry.settings.values import parse_address
 
 WAIT = 5.0  # seconds
+_LARGEST = 4 * 1024 * 1024  # bytes of an answer
 # Where to ask a console that listens at every address.
 _EVERYWHERE = MappingProxyType({"0.0.0.0": "127.0.0.1", "::": "::1"})  # noqa: S104
 
@@ -17,15 +18,34 @@ def ask_whether_ready(console: str) -> str:
     """
     if not console:
         return ""
+    try:
+        status, text = _ask(console, "/readyz")
+    except (OSError, http.client.HTTPException) as error:
+        return f"its console at {console} does not answer ({error})"
+    return "" if status == http.client.OK else text[:1000].strip()
+
+
+def ask_console(console: str, path: str) -> str:
+    """Return what the console at an address answers; empty if it does not, or is not known."""
+    try:
+        status, text = _ask(console, path) if console else (0, "")
+    except (OSError, http.client.HTTPException):
+        return ""
+    return text if status == http.client.OK else ""
+
+
+def _ask(console: str, path: str) -> tuple[int, str]:
+    """Return the status and the text of an answer.
+
+    Raises:
+        OSError, HTTPException: the console does not answer.
+    """
     address = parse_address(console)
     host = _EVERYWHERE.get(address.host, address.host)
     connection = http.client.HTTPConnection(host, address.port, timeout=WAIT)
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", path)
         answer = connection.getresponse()
-        text = answer.read(1000).decode(errors="replace").strip()
-    except (OSError, http.client.HTTPException) as error:
-        return f"its console at {console} does not answer ({error})"
+        return answer.status, answer.read(_LARGEST).decode(errors="replace")
     finally:
         connection.close()
-    return "" if answer.status == http.client.OK else text

@@ -29,7 +29,12 @@ _GROUPS = MappingProxyType(
         "upstreams": ("registry.cli.upstreams.commands", "build_upstreams_app"),
     }
 )
-_COMMANDS = MappingProxyType({"setup": ("registry.cli.setup.command", "set_up_client")})
+_COMMANDS = MappingProxyType(
+    {
+        "doctor": ("registry.cli.doctor.command", "examine"),
+        "setup": ("registry.cli.setup.command", "set_up_client"),
+    }
+)
 
 
 class _Entrepot(Group):

@@ -59,7 +59,7 @@ def create_missing(settings: Settings) -> Iterator[Settings]:
     from registry.wiring.data_folder import new_data_folder  # noqa: PLC0415
 
     folder = settings.storage.path
-    _refuse_other_user(folder)
+    refuse_other_user(folder)
     is_new = False
     try:
         with new_data_folder(settings) as is_new:
@@ -118,12 +118,12 @@ def _describe_data_folder(configuration: Configuration, *, quiet: bool) -> None:
 async def _open(settings: Settings, work: Callable[[Session], Coroutine[Any, Any, bool]]) -> bool:
     from registry.wiring.content import open_content  # noqa: PLC0415
 
-    _refuse_other_user(settings.storage.path)
+    refuse_other_user(settings.storage.path)
     async with open_content(settings) as content:
         return await work(Session(settings, content))
 
 
-def _refuse_other_user(folder: Path) -> None:
+def refuse_other_user(folder: Path) -> None:
     """Refuse the data folder of another user, whose server could not write to our files.
 
     Raises:

@@ -50,6 +50,17 @@ def plan_containerd(mirror: Mirror, scope: Scope, read: Reader) -> ClientPlan:
     )
 
 
+def find_registry_table(document: Document) -> Document | None:
+    """Return the table `registry` of the plugin for Kubernetes; None if the plugin is off.
+
+    The table is empty if it is missing.
+    """
+    if _DISABLED & {str(each) for each in document.get("disabled_plugins", ())}:
+        return None
+    tables = [find(document, table) for table in _TABLES.values()]
+    return next((each for each in tables if isinstance(each, dict)), {})
+
+
 def _choose_folder(document: Document, *, is_new: bool) -> tuple[tuple[Edit, ...], PurePosixPath]:
     """Return what `config.toml` needs, and the folder that it names."""
     disabled = document.get("disabled_plugins")

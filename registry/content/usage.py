@@ -101,15 +101,31 @@ class UsageMeter:
             free=self._free_space.measure(),
             images=len(graph.images),
             empty_images=sum(map(graph.is_empty, graph.images)),
-            audits={
-                "command": self._audits.find(COMMAND),
-                "background": self._audits.find(BACKGROUND),
-            },
+            audits=self.list_audits(),
             running=running,
             interrupted=sum(map(self._ingests.measure, interrupted)),
             served=read_served(servers) if servers else None,
             since=min(map(_find_start, servers), default=0.0),
         )
+
+    def list_audits(self) -> dict[str, Pass]:
+        """Return the last pass of each auditor.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        return {
+            "command": self._audits.find(COMMAND),
+            "background": self._audits.find(BACKGROUND),
+        }
+
+    def count_used(self) -> int:
+        """Return how many bytes count against the limit.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        return self._usage.used()
 
     async def count_empty(self, without: Collection[Digest] = ()) -> tuple[int, int]:
         """Return of how many images nothing is stored, and the number of all images.

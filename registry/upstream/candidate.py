@@ -59,6 +59,8 @@ class Candidate:
     why there is none. `performance` has what was measured of the downloads, `limit` the pull limit
     that it reported. `breaks` counts the connections that broke within a download.
 
+    `date` is the header of the answer to `/v2/`, which came at `answered` (epoch seconds).
+
     While it is measured, `running` is the step, and `received` of `expected` bytes have come.
     """
 
@@ -75,6 +77,8 @@ class Candidate:
     breaks: int = 0
     samples: list[Sample] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    date: str = ""
+    answered: float = 0.0
     running: Step | None = None
     received: int = 0
     expected: int = 0

@@ -6,6 +6,7 @@ Everything is sent as the mirror sends it, so that the result is what the mirror
 import asyncio
 import socket
 import statistics
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -85,12 +86,13 @@ class CandidateSteps:
         self._has_proxy = has_proxy
 
     async def run(self, images: list[AskedImage]) -> None:
-        """Take one step after the other, until one fails; the candidate gets the results."""
-        steps: tuple[Callable[[], Awaitable[None]], ...] = (
-            self._resolve,
-            self._ping,
-            partial(self._ask_tags, images),
-        )
+        """Take one step after the other, until one fails; the candidate gets the results.
+
+        Without `images`, no tags are asked for.
+        """
+        steps: list[Callable[[], Awaitable[None]]] = [self._resolve, self._ping]
+        if images:
+            steps.append(partial(self._ask_tags, images))
         for step in steps:
             if self.candidate.failed is None:
                 await step()
@@ -124,6 +126,7 @@ class CandidateSteps:
             candidate.fail(candidate.running or Step.API, explain(candidate, error))
             return
         candidate.seconds[Step.API] = self._clock() - (stages.ended or began)
+        candidate.date, candidate.answered = response.headers.get("date", ""), time.time()
         await discard(response)
         note = describe_ping(response.status_code, response.headers)
         if note:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
+import httpx
+
 from registry.settings.known_images import AskedImage
 from registry.settings.trusted_endpoints import is_own, list_trusted
 from registry.settings.upstreams import UpstreamSettings
@@ -31,11 +33,23 @@ def build_measurement(
     Raises:
         SettingsError: `ca_file` cannot be read.
     """
+    client, probes = build_probes(name, settings, urls)
+    return CandidateMeasurement(client, probes, images, limit)
+
+
+def build_probes(
+    name: str, settings: UpstreamSettings, urls: Sequence[str]
+) -> tuple[httpx.AsyncClient, list[Probe]]:
+    """Return what asks the endpoints `urls`, and the client that it uses, which is not open yet.
+
+    Raises:
+        SettingsError: `ca_file` cannot be read.
+    """
     client, clock = open_client(name, settings), time.monotonic
     # An accelerator does not get the password: the settings say to whom it may be sent.
     credentials = find_credentials(name, settings)
     rules = RedirectRules(name, settings.allow_private_redirects, settings.allow_http_redirects)
-    trusted, probes = list_trusted(name, settings), []
+    trusted, probes = list_trusted(name, settings), list[Probe]()
     for url in urls:
         known = is_own(name, settings.aliases, url, settings.endpoints)
         candidate = Candidate(url, url in trusted or known)
@@ -46,4 +60,4 @@ def build_measurement(
         has_proxy = bool(settings.proxy)
         steps = CandidateSteps(candidate, endpoint, client, tokens, has_proxy=has_proxy)
         probes.append(Probe(candidate, endpoint, steps))
-    return CandidateMeasurement(client, probes, images, limit)
+    return client, probes

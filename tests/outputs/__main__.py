@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.fakes.upstream import FakeUpstream
 from tests.outputs.page import draw
 from tests.outputs.scenes import play, prepare
-from tests.outputs.setup_scenes import point_clients
+from tests.outputs.setup_scenes import examine_clients, point_clients
 from tests.outputs.upstream_scenes import choose_endpoints
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "evidence" / "outputs.md"
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         stage = prepare(Path(folder), hub)
         play(stage)
         point_clients(stage)
+        examine_clients(stage)
         choose_endpoints(stage)
     chosen.out.write_text(draw(stage.record), encoding="utf-8")
     sys.stderr.write(f"wrote {chosen.out}\n")

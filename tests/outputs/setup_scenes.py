@@ -1,4 +1,4 @@
-"""What is recorded of `entrepot setup`: each way to be pointed at a mirror, and mistakes."""
+"""What is recorded of `entrepot setup` and `entrepot doctor`: clients of a mirror, and mistakes."""
 
 from tests.outputs.scenes import Stage
 
@@ -31,3 +31,18 @@ def point_clients(stage: Stage) -> None:
         stage.run(command, again=again)
     daemon.write_text('{\n  "log-driver": "journald", // of the site\n}\n')
     stage.run(f"setup docker {_MIRROR} --write")
+
+
+def examine_clients(stage: Stage) -> None:
+    """Ask why clients below a folder do not use a mirror, beside no server."""
+    stage.begin("Whether clients use the mirror")
+    (stage.folder / "nothing.toml").write_text(f'storage.path = "{stage.folder}/nothing"\n')
+    words = "--root /srv/machine --config /srv/nothing.toml"
+    for command in (
+        f"doctor --mirror http://127.0.0.1:9 --client skopeo,k3s {words}",
+        f"doctor --mirror http://127.0.0.1:9 --client skopeo --json {words}",
+        "doctor --client dockr",
+        "doctor --mirror 10.0.0.5:5000",
+        "doctor --mirror http://127.0.0.1:9 --probe UPPER",
+    ):
+        stage.run(command)

@@ -1,0 +1,133 @@
+"""What the clients of this machine say of themselves: files, daemons, services."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from registry.cli.doctor.programs import has_program, run_program
+from registry.clients.changes import decode
+from registry.clients.diagnosis.cause import Cause
+from registry.clients.diagnosis.containerd import is_for_kubernetes
+from registry.clients.diagnosis.examined import Examined
+from registry.clients.diagnosis.known import UNITS
+from registry.clients.diagnosis.proxies import read_proxies
+from registry.clients.diagnosis.services import Service, parse_service
+from registry.clients.files import ClientFiles
+from registry.clients.mirror import Mirror
+
+ASKING = 4.0  # seconds that a program may take to say what it knows
+_RKE2 = PurePosixPath("/var/lib/rancher/rke2/bin/crictl")
+_BY_PROGRAM = ("docker", "nerdctl", "podman", "buildah", "skopeo", "k3s")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The files below a root, and the programs and services of this machine.
+
+    `home` is the folder of this user, and `is_root` says that the user may read all files.
+    """
+
+    root: Path
+    home: PurePosixPath
+    environ: Mapping[str, str]
+    is_root: bool
+
+    def read(self, path: PurePosixPath) -> str | None:
+        """Return the text of a file; None if there is none.
+
+        Raises:
+            ClientFileInvalid: it is no file of text.
+            OSError: it cannot be read.
+        """
+        return decode(path, ClientFiles(self.root).read(path))
+
+    def locate(self, path: PurePosixPath) -> Path:
+        """Return where a file or folder is on this machine.
+
+        Raises:
+            ClientFileInvalid: a link leads out of the root.
+        """
+        return ClientFiles(self.root).locate(path)
+
+    def list_names(self, path: PurePosixPath) -> tuple[str, ...]:
+        """Return the names in a folder; none if it is missing.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        try:
+            place = self.locate(path)
+            return tuple(each.name for each in place.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+
+    def find_change(self, path: PurePosixPath) -> float:
+        """Return when a file was changed last, in epoch seconds; 0 if it is missing."""
+        try:
+            return self.locate(path).stat().st_mtime
+        except OSError:
+            return 0.0
+
+    async def examine(self, client: str, registry: str, mirror: Mirror) -> Examined:
+        """Return a client with its service, so that its configuration can be examined."""
+        unit = UNITS.get(client, "")
+        return Examined(
+            client,
+            registry,
+            mirror,
+            self.read,
+            self.list_names,
+            self.find_change,
+            self.home,
+            is_rootless=not self.is_root,
+            service=await ask_service(unit) if unit else Service(),
+            proxies=read_proxies(self.environ),
+            registries_conf=self.environ.get("CONTAINERS_REGISTRIES_CONF", ""),
+        )
+
+    def find_clients(self) -> list[str]:
+        """Return the clients that there are on this machine."""
+        found = [name for name in _BY_PROGRAM if has_program(name)]
+        if has_program("crio"):
+            found.append("cri-o")
+        if has_program("containerd") and is_for_kubernetes(self.read):
+            found.append("containerd")
+        if has_program("buildctl"):
+            found.append("buildkit")
+        if (self.root / str(_RKE2).lstrip("/")).exists():
+            found.append("rke2")
+        return found
+
+
+async def ask_service(unit: str) -> Service:
+    """Return what systemd knows of a service; next to nothing where there is no systemd."""
+    names = "--property=ActiveEnterTimestamp,Environment"
+    ran = await run_program(("systemctl", "show", unit, "--timestamp=unix", names), ASKING)
+    if ran is None or ran.code != 0:
+        return Service(unit)
+    started, environ = parse_service(ran.output)
+    return Service(unit, started, read_proxies(environ))
+
+
+async def ask_docker() -> Mapping[str, Any] | Cause:
+    """Return what dockerd says of itself, or why it says nothing."""
+    ran = await run_program(("docker", "info", "--format", "{{json .}}"), ASKING)
+    output = "" if ran is None else ran.output
+    start = output.find("{")
+    try:
+        info: Any = json.loads(output[start:]) if start >= 0 else {}
+    except ValueError:
+        info = {}
+    errors = info.get("ServerErrors") if isinstance(info, dict) else None
+    if isinstance(info, dict) and info.get("ServerVersion") and not errors:
+        return info
+    said = str(errors[0]) if isinstance(errors, list) and errors else output.strip()
+    if ran is None or ran.code is None:
+        said = f"docker info did not end within {ASKING:.0f} s"
+    cure = "systemctl start docker"
+    if "permission denied" in said.lower():
+        cure = "run entrepot doctor as root, or as a user of the group docker"
+    sentence = "the docker daemon does not say what it has"
+    return Cause("daemon", sentence, (said[-300:] or "docker info printed nothing",), cure)

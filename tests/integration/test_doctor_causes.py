@@ -1,0 +1,155 @@
+"""`entrepot doctor`: causes beyond the files of a client, such as a login, a proxy, the network."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.client import ask
+from tests.fakes.upstream import FakeUpstream
+from tests.harness.mirror import MirrorProcess
+from tests.integration.doctor_machine import (
+    BUSYBOX,
+    ClientMachine,
+    find,
+    find_bad,
+)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> ClientMachine:
+    """A machine without clients."""
+    return ClientMachine(tmp_path)
+
+
+def has_a_proxy(machine: ClientMachine, url: str) -> None:
+    proxy = {"HttpProxy": "http://user:hidden@proxy.lan:3128", "NoProxy": "localhost"}
+    machine.add_docker(["http://mirror.lan:5000"], **proxy)
+
+
+def test_a_proxy_of_the_daemon_is_found(machine: ClientMachine) -> None:
+    """Also where the mirror is not reached; the password of the proxy is not printed."""
+    has_a_proxy(machine, "")
+    report = machine.examine("http://mirror.lan:5000", "--client", "docker")
+    found = find(report, "docker")
+
+    assert "to a proxy, http://user:********@proxy.lan:3128" in found["sentence"]
+    assert "NO_PROXY=localhost,mirror.lan" in found["cure"]
+    assert "hidden" not in json.dumps(report)
+
+
+def test_a_login_that_a_client_has_not(
+    machine: ClientMachine, tmp_path: Path, shared_hub: FakeUpstream
+) -> None:
+    """The mirror has seen the client, and tells why it got nothing."""
+    access = {"mode": "users", "rules": [{"who": ["alice"], "allow": ["*"]}]}
+    upstreams = {"docker.io": shared_hub.url}
+    with MirrorProcess(tmp_path / "mirror", upstreams, {"access": access}) as mirror:
+        machine.add_docker([mirror.url], [mirror.url + BUSYBOX])
+        report = machine.examine(mirror.url, "--client", "docker")
+        tags = ("latest", f"entrepot-probe-{'0' * 32}")
+        answers = [ask(f"{mirror.url}/v2/library/busybox/manifests/{tag}") for tag in tags]
+    found = find(report, "docker")
+
+    assert answers[0].status == answers[1].status == 404
+    assert answers[0].body == answers[1].body
+    assert "asks for a login, and this client has none" in found["sentence"]
+    assert "--token-file" in found["cure"]
+    assert any("with docker/1.0" in line for line in found["evidence"])
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A socket that accepts nothing and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+def test_a_mirror_that_is_not_reached(machine: ClientMachine, listener: socket.socket) -> None:
+    """Each reason is named, with the command that looks further; no client is blamed for it."""
+    machine.add_docker(["http://127.0.0.1:9"])
+    silent = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    cases = {
+        "http://127.0.0.1:9": ("nobody listens at 127.0.0.1:9", "entrepot status"),
+        "http://no-such-host.invalid:5000": ("has no address", "getent hosts no-such-host.invalid"),
+        silent: ("does not answer within 5 s", "ping"),
+    }
+    for url, (said, cure) in cases.items():
+        report = machine.examine(url, "--client", "docker")
+        found = find(report, "mirror")
+        assert (report["code"], found["state"]) == (1, "fail")
+        assert said in found["sentence"]
+        assert cure in found["cure"]
+    docker = find(machine.examine("http://127.0.0.1:9", "--client", "docker"), "docker")
+    assert docker["state"] == "skipped"
+
+
+def test_what_is_no_registry_is_not_taken_for_the_mirror(
+    machine: ClientMachine, shared_mirror: MirrorProcess
+) -> None:
+    """Such as the console, or a mirror without TLS that is asked by TLS."""
+    other = find(machine.examine(shared_mirror.console, "--client", "docker"), "mirror")
+    plain = machine.examine(shared_mirror.url.replace("http:", "https:"), "--client", "docker")
+
+    assert "is no registry" in other["sentence"]
+    assert "speaks plain HTTP" in find(plain, "mirror")["sentence"]
+    assert f"--mirror {shared_mirror.url}" in find(plain, "mirror")["cure"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_files_of_others_are_no_finding(
+    machine: ClientMachine, shared_mirror: MirrorProcess
+) -> None:
+    """Who may not read the files learns that, and not that the client is set up wrongly."""
+    machine.add_docker([])
+    machine.write("/etc/docker/daemon.json", "{}").chmod(0)
+    report = machine.examine(shared_mirror.url, "--client", "docker")
+    assert (find(report, "docker")["state"], report["code"]) == ("skipped", 0)
+
+
+def test_a_client_that_nobody_set_up_only_warns_beside_one_that_is_used(
+    machine: ClientMachine, shared_mirror: MirrorProcess
+) -> None:
+    """Many machines have several clients, of which people use one."""
+    url = shared_mirror.url
+    machine.add_docker([url], [url + BUSYBOX])
+    machine.add_program("podman")
+    report = machine.examine(url)
+    (bad,) = find_bad(report)
+
+    assert (report["code"], bad["check"], bad["state"]) == (0, "podman", "warn")
+    assert machine.examine(url, "--client", "podman")["code"] == 1
+
+
+def test_another_registry_is_proved_by_its_own_image(
+    machine: ClientMachine, shared_mirror: MirrorProcess
+) -> None:
+    """dockerd asks its mirrors for images of Docker Hub only, and that is said."""
+    url = shared_mirror.url
+    machine.add_docker([url], [])
+    report = machine.examine(url, "--client", "docker", "--probe", "ghcr.io/team/app:1")
+    assert "images of Docker Hub only, not of ghcr.io" in find(report, "docker")["sentence"]
+    machine.set_up("nerdctl", url)
+    for registry, state in (("ghcr.io", "ok"), ("registry.example", "fail")):
+        asked = f"{url}/v2/team/app/manifests/TAG?ns={registry}"
+        machine.add_program("nerdctl", asks=[asked])
+        words = ("--client", "nerdctl", "--probe", f"{registry}/team/app")
+        found = find(machine.examine(url, *words), "nerdctl")
+        assert state == found["state"]
+    assert "the mirror does not mirror this registry" in found["sentence"]
+    assert "entrepot upstreams ls" in found["cure"]
+
+
+def test_wrong_words_are_refused(machine: ClientMachine, shared_mirror: MirrorProcess) -> None:
+    """With the exit code of wrong use, and nothing else is printed."""
+    machine.programs.mkdir(parents=True)
+    for words, said in (
+        (("--client", "dockr"), "'dockr' is none of docker, containerd"),
+        (("--probe", "UPPER"), "invalid repository name"),
+        (("--mirror", "mirror.lan"), "it has no scheme"),
+    ):
+        with pytest.raises(AssertionError, match=said):
+            machine.examine("", *words)
