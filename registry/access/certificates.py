@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -144,6 +145,22 @@ def parse_ends(content: bytes) -> list[float]:
     """
     found = x509.load_pem_x509_certificates(content)
     return [each.not_valid_after_utc.timestamp() for each in found]
+
+
+def find_gap(content: bytes) -> str:
+    """Return where the certificates in a file of PEM do not follow each other; empty if they do.
+
+    Each has to be signed by the next one (RFC 8446, 4.4.2).
+
+    Raises:
+        ValueError: there is none, or one cannot be read.
+    """
+    found = x509.load_pem_x509_certificates(content)
+    for signed, signer in pairwise(found):
+        if signed.issuer != signer.subject:
+            names = (each.rfc4514_string() for each in (signed.subject, signer.subject))
+            return "{} is not signed by {}, which follows it".format(*names)
+    return ""
 
 
 def parse_host(text: str) -> x509.GeneralName:

@@ -50,7 +50,9 @@ class WorkerProbes:
 def _make_room(client: str, kept: bytes) -> bytes:
     """Return lines without the oldest one of an address, if it has as many as it may have."""
     lines = kept.splitlines(keepends=True)
-    own = [at for at, line in enumerate(lines) if _read(line).get("client") == client]
+    # As it is written by `note`; in a text within the line, quotation marks have a backslash.
+    written = json.dumps({"client": client})[1:-1].encode()
+    own = [at for at, line in enumerate(lines) if written in line]
     if len(own) >= MOST_OF_ONE:
         del lines[own[0]]
     return b"".join(lines)

@@ -86,16 +86,42 @@ class CandidateSteps:
         self._has_proxy = has_proxy
 
     async def run(self, images: list[AskedImage]) -> None:
-        """Take one step after the other, until one fails; the candidate gets the results.
-
-        Without `images`, no tags are asked for.
-        """
-        steps: list[Callable[[], Awaitable[None]]] = [self._resolve, self._ping]
-        if images:
-            steps.append(partial(self._ask_tags, images))
+        """Take one step after the other, until one fails; the candidate gets the results."""
+        steps: tuple[Callable[[], Awaitable[None]], ...] = (
+            self._resolve,
+            self._ping,
+            partial(self._ask_tags, images),
+        )
         for step in steps:
             if self.candidate.failed is None:
                 await step()
+
+    async def run_briefly(self, image: AskedImage | None) -> None:
+        """Take only the steps that count against no pull limit; an image is asked for by HEAD.
+
+        An answer that there is no such image is an answer. Without `image`, no token is asked for.
+        """
+        await self._resolve()
+        if self.candidate.failed is None:
+            await self._ping()
+        if image is not None and self.candidate.failed is None:
+            await self._ask_token(image)
+
+    async def _ask_token(self, image: AskedImage) -> None:
+        candidate = self.candidate
+        candidate.running = Step.TOKEN
+        try:
+            async with self._endpoint.request(_write(image, "HEAD")):
+                pass
+        except (Unknown, HeadRefused):
+            pass
+        except UpstreamDenied as error:
+            candidate.refused[image.name] = explain(candidate, error)
+        except UpstreamError as error:
+            candidate.fail(Step.TOKEN, explain(candidate, error))
+            return
+        if self._tokens.seconds is not None:
+            candidate.seconds[Step.TOKEN] = self._tokens.seconds
 
     async def _resolve(self) -> None:
         parts = urlsplit(self.candidate.url)

@@ -36,6 +36,7 @@ for url in told.get("asks", ()):
     target = parts.path + ("?" + parts.query if parts.query else "")
     connection.request("HEAD", target, headers=headers)
     connection.getresponse().read()
+time.sleep(told.get("sleeps", 0))
 print(told.get("output", "not found"))
 sys.exit(1)
 """

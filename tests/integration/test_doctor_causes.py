@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.fakes.upstream import FakeUpstream
 from tests.harness.mirror import MirrorProcess
 from tests.integration.doctor_machine import (
     BUSYBOX,
+    BY_NAMESPACE,
     ClientMachine,
     find,
     find_bad,
@@ -141,6 +143,57 @@ def test_another_registry_is_proved_by_its_own_image(
         assert state == found["state"]
     assert "the mirror does not mirror this registry" in found["sentence"]
     assert "entrepot upstreams ls" in found["cure"]
+
+
+def test_a_daemon_on_another_machine_has_other_files(
+    machine: ClientMachine, shared_mirror: MirrorProcess
+) -> None:
+    """Such as Docker Desktop's: what stands in the files here says nothing of it."""
+    machine.set_up("docker", shared_mirror.url)
+    machine.add_docker([], Name="docker-desktop")
+    found = find(machine.examine(shared_mirror.url, "--client", "docker"), "docker")
+    assert "the docker daemon on docker-desktop does not list it" in found["sentence"]
+    assert found["cure"].startswith("on docker-desktop: entrepot setup docker")
+
+
+def test_podman_under_the_name_of_docker_is_no_docker(
+    machine: ClientMachine, shared_mirror: MirrorProcess
+) -> None:
+    """Podman is checked by its own name."""
+    machine.add_program("docker", says=json.dumps({"host": {"arch": "amd64"}}))
+    report = machine.examine(shared_mirror.url)
+    assert (report["code"], find(report, "docker")["state"]) == (0, "skipped")
+    assert "this is Podman" in find(report, "docker")["sentence"]
+
+
+def test_what_ctr_pulls_proves_nothing_of_kubernetes(
+    machine: ClientMachine, shared_mirror: MirrorProcess
+) -> None:
+    """It is told the folder, which Kubernetes has to find in the file."""
+    url = shared_mirror.url
+    machine.set_up("nerdctl", url)
+    machine.add_program("ctr", asks=[url + BY_NAMESPACE])
+    machine.write("/etc/containerd/config.toml", "version = 2\n")
+    found = find(machine.examine(url, "--client", "containerd"), "containerd")
+    assert (found["state"], "no config_path" in found["sentence"]) == ("fail", True)
+    machine.set_up("containerd", url)
+    found = find(machine.examine(url, "--client", "containerd"), "containerd")
+    assert found["state"] == "ok"
+    assert found["sentence"] == "The files of containerd lead to the mirror, as ctr has shown."
+
+
+def test_a_program_that_hangs_is_ended(
+    machine: ClientMachine, shared_mirror: MirrorProcess
+) -> None:
+    """It has five seconds, and is ended as soon as its probe was seen."""
+    url = shared_mirror.url
+    machine.add_program("skopeo", asks=[url + BUSYBOX], sleeps=60)
+    machine.set_up("skopeo", url)
+    began = time.monotonic()
+    assert find(machine.examine(url, "--client", "skopeo"), "skopeo")["state"] == "ok"
+    machine.add_program("skopeo", sleeps=60)
+    assert find(machine.examine(url, "--client", "skopeo"), "skopeo")["state"] == "fail"
+    assert time.monotonic() - began < 30
 
 
 def test_wrong_words_are_refused(machine: ClientMachine, shared_mirror: MirrorProcess) -> None:

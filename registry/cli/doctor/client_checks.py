@@ -12,11 +12,12 @@ from pathlib import Path, PurePosixPath
 from registry.cli.doctor.client_facts import Machine, ask_docker
 from registry.cli.doctor.mirror_questions import MirrorQuestions
 from registry.cli.doctor.programs import has_program, watch_program
-from registry.clients.diagnosis.cause import Cause, Diagnosis
+from registry.clients.containerd import CERTIFICATES
+from registry.clients.diagnosis.cause import NO_DAEMON, NOT_DOCKER, UNREAD, Cause, Diagnosis
 from registry.clients.diagnosis.containerd import find_folder
 from registry.clients.diagnosis.docker import diagnose_docker
 from registry.clients.diagnosis.known import CONTAINERD, DIAGNOSES, DOCKER, EXAMINED
-from registry.clients.diagnosis.pulling import list_pulls
+from registry.clients.diagnosis.pulling import PullCommand, list_pulls
 from registry.clients.mirror import Mirror
 from registry.errors import EntrepotError
 from registry.oci.names import Repository
@@ -29,9 +30,10 @@ from registry.reports.doctor.clients import (
     report_no_clients,
     soften_unused,
 )
-from registry.reports.doctor.findings import CLIENTS, Finding
+from registry.reports.doctor.findings import Finding
 
-PULLING = 5.0  # seconds that a client has for the probe
+PULLING = 5.0  # seconds that a client has for the probe, and the mirror for an answer
+LIMIT = 5.0  # seconds in which the configuration of a client is read
 # Where clients look for the certificate of the authority that has signed the mirror's.
 _AUTHORITIES = ("/etc/docker/certs.d", "/etc/containers/certs.d", "/etc/containerd/certs.d")
 
@@ -49,14 +51,19 @@ class ClientChecks:
     is_named: bool
 
     async def run(self, clients: Sequence[str]) -> list[Finding]:
-        """Check the mirror, and then all clients at the same time; without names, all there are."""
-        questions, answer, found = await self._ask_mirror()
+        """Check the mirror and all clients at the same time; without names, all there are."""
         names = clients or self.machine.find_clients()
-        checked = await asyncio.gather(*(self._check(each, questions, answer) for each in names))
+        asking = asyncio.gather(*map(self._diagnose, names))
+        (questions, answer, found), known = await asyncio.gather(self._ask_mirror(), asking)
         if not names:
             return [*found, report_no_clients()]
-        findings = {name: each for name, (each, _) in zip(names, checked, strict=True)}
-        diagnoses = {name: each for name, (_, each) in zip(names, checked, strict=True)}
+        diagnoses = dict(zip(names, known, strict=True))
+        pulling = (self._prove(each, questions, answer, diagnoses[each]) for each in names)
+        proofs = dict(zip(names, await asyncio.gather(*pulling), strict=True))
+        findings = {
+            each: judge_client(each, self.mirror, answer, diagnoses[each], proofs[each])
+            for each in names
+        }
         if clients:
             return [*found, *(each for name in names for each in findings[name])]
         return [*found, *soften_unused(findings, diagnoses)]
@@ -88,42 +95,37 @@ class ClientChecks:
                 continue  # the client that reads it says so
         return "\n".join(filter(None, found))
 
-    async def _check(
-        self, client: str, questions: MirrorQuestions, answer: MirrorAnswer
-    ) -> tuple[list[Finding], Diagnosis]:
-        try:
-            diagnosis = await self._diagnose(client)
-        except (EntrepotError, OSError) as error:
-            sentence = f"The files of {client} cannot be read: {error}."
-            cure = "run entrepot doctor as root"
-            return [Finding(client, "skipped", sentence, (), cure, CLIENTS)], Diagnosis()
-        if any(each.kind == "daemon" for each in diagnosis.causes):
-            proof = Proof(why_not="its daemon does not answer")
-        elif answer.problem:
-            proof = Proof(why_not="the mirror is not reached")
-        elif not answer.tells_probes:
-            proof = Proof(why_not="this mirror does not say who has asked it", requests=None)
-        else:
-            proof = await self._prove(client, questions)
-        return judge_client(client, self.mirror, answer, diagnosis, proof), diagnosis
-
     async def _diagnose(self, client: str) -> Diagnosis:
+        """Return what the configuration of a client says; also if it cannot be read."""
+        try:
+            async with asyncio.timeout(LIMIT):
+                return await self._examine(client)
+        except TimeoutError:
+            why = f"they were not read within {LIMIT:.0f} s"
+        except (EntrepotError, OSError) as error:
+            why = str(error)
+        sentence = f"the files of {client} cannot be read: {why}"
+        return Diagnosis((Cause(UNREAD, sentence, (), "run entrepot doctor as root"),))
+
+    async def _examine(self, client: str) -> Diagnosis:
         examined = await self.machine.examine(client, self.repository.registry, self.mirror)
         if client != DOCKER:
-            return DIAGNOSES[client](examined)
+            return await asyncio.to_thread(DIAGNOSES[client], examined)
         info = await ask_docker()
-        return Diagnosis((info,)) if isinstance(info, Cause) else diagnose_docker(info, examined)
+        if isinstance(info, Cause):
+            return Diagnosis((info,))
+        return await asyncio.to_thread(diagnose_docker, info, examined)
 
-    def _find_certificates(self, client: str) -> Path:
-        """Return the folder `certs.d` of containerd, which `ctr` has to be told."""
-        return (
-            self.machine.locate(find_folder(self.machine.read))
-            if client == CONTAINERD
-            else Path("/")
-        )
-
-    async def _prove(self, client: str, questions: MirrorQuestions) -> Proof:
+    async def _prove(
+        self, client: str, questions: MirrorQuestions, answer: MirrorAnswer, diagnosis: Diagnosis
+    ) -> Proof:
         """Let a client pull a probe, and ask the mirror which client has asked for it."""
+        if any(each.kind in (NO_DAEMON, NOT_DOCKER) for each in diagnosis.causes):
+            return Proof(why_not="its daemon does not answer")
+        if answer.problem:
+            return Proof(why_not="the mirror is not reached")
+        if not answer.tells_probes:
+            return Proof(why_not="this mirror does not say who has asked it", requests=None)
         nonce = secrets.token_hex(16)
         image = f"{self.repository}:{write_probe(nonce)}"
         commands = list_pulls(client, image, self._find_certificates(client))
@@ -131,6 +133,21 @@ class ClientChecks:
         if command is None:
             needed = " or ".join(dict.fromkeys(each.words[0] for each in commands))
             return Proof(why_not=f"{needed} is not on this machine")
+        return await self._pull(command, image, nonce, questions)
+
+    def _find_certificates(self, client: str) -> Path:
+        """Return the folder `certs.d` of containerd, which `ctr` has to be told."""
+        if client != CONTAINERD:
+            return Path("/")
+        try:
+            return self.machine.locate(find_folder(self.machine.read))
+        except (EntrepotError, OSError):
+            return self.machine.root / str(CERTIFICATES).lstrip("/")
+
+    async def _pull(
+        self, command: PullCommand, image: str, nonce: str, questions: MirrorQuestions
+    ) -> Proof:
+        """Run a command until the mirror has seen its probe, it has ended, or time is over."""
 
         async def is_seen() -> bool:
             found = await asyncio.to_thread(questions.find_requests, nonce)
@@ -140,10 +157,10 @@ class ClientChecks:
             (Path(folder) / "Dockerfile").write_text(f"FROM {image}\n")
             ran = await watch_program(command.words, PULLING, is_seen, Path(folder))
         requests = await asyncio.to_thread(questions.find_requests, nonce)
-        text = shlex.join(command.words)
+        text, program = shlex.join(command.words), command.words[0]
         if ran is None:
-            return Proof(text, requests=requests, why_not=f"{command.words[0]} cannot be run")
-        return Proof(text, ran.output, requests)
+            return Proof(text, requests=requests, why_not=f"{program} cannot be run")
+        return Proof(text, ran.output, requests, by=program if command.is_partial else "")
 
 
 def find_machine(root: Path) -> Machine:

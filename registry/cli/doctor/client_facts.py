@@ -1,6 +1,7 @@
 """What the clients of this machine say of themselves: files, daemons, services."""
 
 import json
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -8,7 +9,7 @@ from typing import Any
 
 from registry.cli.doctor.programs import has_program, run_program
 from registry.clients.changes import decode
-from registry.clients.diagnosis.cause import Cause
+from registry.clients.diagnosis.cause import NO_DAEMON, NOT_DOCKER, Cause
 from registry.clients.diagnosis.containerd import is_for_kubernetes
 from registry.clients.diagnosis.examined import Examined
 from registry.clients.diagnosis.known import UNITS
@@ -84,6 +85,7 @@ class Machine:
             is_rootless=not self.is_root,
             service=await ask_service(unit) if unit else Service(),
             proxies=read_proxies(self.environ),
+            host=socket.gethostname(),
             registries_conf=self.environ.get("CONTAINERS_REGISTRIES_CONF", ""),
         )
 
@@ -115,13 +117,12 @@ async def ask_docker() -> Mapping[str, Any] | Cause:
     """Return what dockerd says of itself, or why it says nothing."""
     ran = await run_program(("docker", "info", "--format", "{{json .}}"), ASKING)
     output = "" if ran is None else ran.output
-    start = output.find("{")
-    try:
-        info: Any = json.loads(output[start:]) if start >= 0 else {}
-    except ValueError:
-        info = {}
-    errors = info.get("ServerErrors") if isinstance(info, dict) else None
-    if isinstance(info, dict) and info.get("ServerVersion") and not errors:
+    info = _read_object(output)
+    if isinstance(info.get("host"), dict):
+        sentence = "this is Podman, which has a check of its own"
+        return Cause(NOT_DOCKER, sentence, (), "entrepot doctor --client podman")
+    errors = info.get("ServerErrors")
+    if info.get("ServerVersion") and not errors:
         return info
     said = str(errors[0]) if isinstance(errors, list) and errors else output.strip()
     if ran is None or ran.code is None:
@@ -130,4 +131,14 @@ async def ask_docker() -> Mapping[str, Any] | Cause:
     if "permission denied" in said.lower():
         cure = "run entrepot doctor as root, or as a user of the group docker"
     sentence = "the docker daemon does not say what it has"
-    return Cause("daemon", sentence, (said[-300:] or "docker info printed nothing",), cure)
+    return Cause(NO_DAEMON, sentence, (said[-300:] or "docker info printed nothing",), cure)
+
+
+def _read_object(output: str) -> Mapping[str, Any]:
+    """Return the object of JSON at the end of an output; warnings may stand before it."""
+    start = output.find("{")
+    try:
+        found: Any = json.loads(output[start:]) if start >= 0 else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

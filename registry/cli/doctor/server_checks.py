@@ -1,15 +1,16 @@
 """The checks of the server on this machine: what each asks, and how long it may take."""
 
 import asyncio
-import http.client
+import re
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from registry import __version__
 from registry.access.certificate_expiry import read_ends
+from registry.access.certificates import find_gap
 from registry.cli.console_question import ask_console, ask_whether_ready
 from registry.cli.session import refuse_other_user
 from registry.content.server_state import read_server_state
@@ -30,6 +31,8 @@ from registry.wiring.upstream_checks import ask_upstream
 LIMIT = 5.0  # seconds that each check may take
 ASKING = 4.0  # seconds for what is asked within a check
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - the addresses that mean all
+
+_VERSION = re.compile(r'entrepot_build_info\{version="([^"]*)"\}')
 
 Check = Callable[[], Awaitable[Sequence[Finding]]]
 
@@ -117,7 +120,8 @@ async def _check_tls(settings: Settings) -> list[Finding]:
     now = time.time()
     ends = await asyncio.to_thread(read_ends, files.servers, files.authorities, now)
     named = {each.setting: (str(each.path), each.expires) for each in ends}
-    return machine.judge_certificates(named, now)
+    gap = find_gap(await asyncio.to_thread(Path(files.certificate).read_bytes))
+    return machine.judge_certificates(named, now, gap)
 
 
 async def _check_openness(settings: Settings) -> list[Finding]:
@@ -132,8 +136,7 @@ def _look_at_server(settings: Settings) -> list[Finding]:
     folder, listen = settings.storage.path, settings.server.listen
     consoles = read_server_state(folder / METRICS).consoles
     host = "127.0.0.1" if listen.host in _EVERYWHERE else listen.host
-    version = _ask_version(host, listen.port, has_tls=bool(settings.server.tls_cert))
-    listens = version is not None
+    listens = _is_listening(host, listen.port)
     owner = "" if consoles or not listens else str(find_port_owner(listen.port) or "")
     metrics = "".join(ask_console(each, "/metrics") for each in consoles)
     facts = machine.ServerFacts(
@@ -143,28 +146,26 @@ def _look_at_server(settings: Settings) -> list[Finding]:
         listens=listens,
         owner=owner,
         unready="; ".join(filter(None, map(ask_whether_ready, consoles))),
-        version=version or "",
+        version=_find_version(metrics),
         workers=_read_gauge(metrics, "entrepot_workers"),
         replaced=_read_gauge(metrics, "entrepot_worker_restarts_total") or 0,
     )
     return machine.judge_server(facts, __version__)
 
 
-def _ask_version(host: str, port: int, *, has_tls: bool) -> str | None:
-    """Return the version of what listens; empty if it does not say it, None if nobody listens."""
+def _is_listening(host: str, port: int) -> bool:
+    """Whether somebody accepts connections there."""
     try:
         with socket.create_connection((host, port), timeout=ASKING):
-            pass
+            return True
     except OSError:
-        return None
-    if has_tls:
-        return ""
-    connection = http.client.HTTPConnection(host, port, timeout=ASKING)
-    with suppress(OSError, http.client.HTTPException):
-        connection.request("GET", "/v2/")
-        server = connection.getresponse().getheader("Server") or ""
-        return server.removeprefix("Entrepot/") if server.startswith("Entrepot/") else ""
-    return ""
+        return False
+
+
+def _find_version(metrics: str) -> str:
+    """Return the version of the server by the text of its metrics; empty if it is not known."""
+    found = _VERSION.search(metrics)
+    return found[1] if found else ""
 
 
 def _read_gauge(metrics: str, name: str) -> int | None:

@@ -5,7 +5,12 @@ from urllib.parse import urlsplit
 
 from registry.clients.mirror import Mirror, is_loopback
 
-NOT_SET_UP = "not set up"  # the kind of the cause that nobody has tried to set the client up
+# Kinds of causes that are more than something in a file: nobody has tried to set the client up; its
+# daemon does not answer; it is another program; its files cannot be read by this user.
+NOT_SET_UP = "not set up"
+NO_DAEMON = "daemon"
+NOT_DOCKER = "another program"
+UNREAD = "not read"
 _PORTS = {"http": 80, "https": 443}.items()
 
 

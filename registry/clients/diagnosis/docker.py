@@ -24,7 +24,6 @@ from registry.settings.values import Refusal
 
 HUB = "docker.io"
 _STORE = "io.containerd.snapshotter.v1"  # the driver type of the containerd store
-_DESKTOP = "Docker Desktop"
 
 
 def diagnose_docker(info: Mapping[str, Any], examined: Examined) -> Diagnosis:
@@ -68,16 +67,29 @@ def _judge_mirrors(info: Mapping[str, Any], scope: Scope, examined: Examined) ->
     evidence = f"docker info: registry mirrors: {describe_others(listed)}"
     own = [is_mirror(each, mirror) for each in listed]
     if not any(own):
-        if info.get("OperatingSystem") == _DESKTOP:
-            cure = f'Docker Desktop, Settings, Docker Engine: "registry-mirrors": ["{mirror.url}"]'
-            cause = Cause(NOT_SET_UP, "docker lists no such mirror", (evidence,), cure)
-            return Diagnosis((cause,), (evidence,))
+        if _is_elsewhere(info, examined):
+            return Diagnosis((_explain_elsewhere(info, evidence, mirror),), (evidence,))
         return Diagnosis((_explain_missing(listed, evidence, scope, examined),), (evidence,))
     if own[0]:
         return Diagnosis((), (evidence,))
     sentence = f"docker asks {listed[0]} before the mirror"
     cure = f"put {mirror.url} first in registry-mirrors"
     return Diagnosis((Cause("not first", sentence, (evidence,), cure, stays=True),), (evidence,))
+
+
+def _is_elsewhere(info: Mapping[str, Any], examined: Examined) -> bool:
+    """Whether a daemon is on another machine, such as the one of Docker Desktop."""
+    name = str(info.get("Name") or "")
+    return bool(name and examined.host) and name != examined.host
+
+
+def _explain_elsewhere(info: Mapping[str, Any], said: str, mirror: Mirror) -> Cause:
+    """Return that a daemon lists no such mirror; the files of this machine are not its own."""
+    name = info["Name"]
+    sentence = f"the docker daemon on {name} does not list it"
+    line = f'"registry-mirrors": ["{mirror.url}"]'
+    cure = f"on {name}: {advise_setup('docker', mirror)}, or in its daemon.json: {line}"
+    return Cause(NOT_SET_UP, sentence, (said,), cure)
 
 
 def _explain_missing(listed: list[str], said: str, scope: Scope, examined: Examined) -> Cause:

@@ -18,8 +18,9 @@ class Examined:
     """A client, the mirror that it shall ask for images of `registry`, and how its files are read.
 
     `home` is the folder of the user, and `is_rootless` says that the files of users count.
-    `service` is its daemon, and `proxies` are those of this shell, for a client without a daemon.
-    `registries_conf` is the file that CONTAINERS_REGISTRIES_CONF names, or empty.
+    `host` is the name of this machine. `service` is its daemon, and `proxies` are those of this
+    shell, for a client without a daemon. `registries_conf` is the file that
+    CONTAINERS_REGISTRIES_CONF names, or empty.
     """
 
     client: str
@@ -33,3 +34,4 @@ class Examined:
     service: Service = field(default_factory=Service)
     proxies: ProxySettings = field(default_factory=ProxySettings)
     registries_conf: str = ""
+    host: str = ""

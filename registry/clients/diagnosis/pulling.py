@@ -13,10 +13,14 @@ _RKE2 = "/var/lib/rancher/rke2"
 
 @dataclass(frozen=True, slots=True)
 class PullCommand:
-    """A command, of which the first word is the program; `needs_dockerfile` if it builds."""
+    """A command, of which the first word is the program; `needs_dockerfile` if it builds.
+
+    It `is_partial` if it is another program than the one that people use, with the same files.
+    """
 
     words: tuple[str, ...]
     needs_dockerfile: bool = False
+    is_partial: bool = False
 
 
 def list_pulls(client: str, image: str, certificates: PurePath) -> Sequence[PullCommand]:
@@ -30,7 +34,7 @@ def list_pulls(client: str, image: str, certificates: PurePath) -> Sequence[Pull
     folders = ("--local", "context=.", "--local", "dockerfile=.")
     commands = {
         "docker": (PullCommand(("docker", "pull", "--quiet", image)),),
-        "containerd": (kubernetes, PullCommand(ctr)),
+        "containerd": (kubernetes, PullCommand(ctr, is_partial=True)),
         "nerdctl": (PullCommand(("nerdctl", "pull", "--quiet", image)),),
         "podman": (PullCommand(("podman", "pull", "--quiet", image)),),
         "buildah": (PullCommand(("buildah", "pull", "--quiet", image)),),

@@ -5,7 +5,15 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from registry.clients.diagnosis.cause import NOT_SET_UP, Cause, Diagnosis, advise_setup
+from registry.clients.diagnosis.cause import (
+    NO_DAEMON,
+    NOT_DOCKER,
+    NOT_SET_UP,
+    UNREAD,
+    Cause,
+    Diagnosis,
+    advise_setup,
+)
 from registry.clients.diagnosis.pulling import explain_output, shorten
 from registry.clients.mirror import Mirror
 from registry.reports.doctor.findings import CLIENTS, Finding, skip
@@ -39,13 +47,15 @@ class Proof:
     """What came of pulling a probe by a client.
 
     `requests` are those that the mirror has noted for it; None: the mirror could not be asked.
-    `why_not` says why nothing was pulled (empty: it was).
+    `why_not` says why nothing was pulled (empty: it was). `by` is the program, if another one than
+    the client has pulled by the client's files: it proves nothing of the client's own settings.
     """
 
     command: str = ""
     output: str = ""
     requests: Sequence[Mapping[str, Any]] | None = ()
     why_not: str = ""
+    by: str = ""
 
 
 _PROBLEMS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -96,19 +106,24 @@ def judge_client(
     requests = proof.requests or ()
     passed = [each for each in requests if not each.get("refused")]
     evidence = (*diagnosis.evidence, *map(_describe_request, requests))
-    if passed:
+    if diagnosis.causes and diagnosis.causes[0].kind == NOT_DOCKER:
+        return [skip(client, f"{client} on this machine: {diagnosis.causes[0].sentence}.")]
+    is_enough = not proof.by or all(each.stays for each in diagnosis.causes)
+    if passed and is_enough:
         sentence = f"{client} on this machine uses the mirror."
+        if proof.by:
+            sentence = f"The files of {client} lead to the mirror, as {proof.by} has shown."
         found = [Finding(client, "ok", sentence, evidence)]
         stays = [each for each in diagnosis.causes if each.stays]
         return [*found, *(_warn(client, each) for each in stays)]
     causes = list(diagnosis.causes)
-    if requests:
+    if requests and not passed:
         causes.insert(0, _explain_refusal(client, mirror, requests[-1]))
     elif answer.needs_login and not proof.why_not:
         causes.append(_explain_login(client, mirror))
     if cause := explain_output(client, proof.output, mirror):
         causes.append(cause)
-    if not causes:
+    if not causes or (proof.why_not and causes[0].kind == UNREAD):
         return [_judge_unexplained(client, answer, diagnosis, proof)]
     first, *others = causes
     seen = evidence if requests else _describe_unseen(proof)
@@ -135,6 +150,10 @@ def _judge_unexplained(
 ) -> Finding:
     """Return what is found if nothing in the configuration is wrong."""
     named = diagnosis.evidence
+    if diagnosis.causes:
+        cause = diagnosis.causes[0]
+        sentence = f"It is not known whether {client} uses the mirror: {cause.sentence}."
+        return Finding(client, "skipped", sentence, named, cause.cure, CLIENTS)
     if answer.problem:
         sentence = f"{client} is set up, and the mirror cannot be reached."
         return Finding(client, "skipped", sentence, named)
@@ -199,7 +218,7 @@ def soften_unused(
     result: list[Finding] = []
     for client, findings in found.items():
         causes = diagnoses[client].causes if client in diagnoses else ()
-        is_unused = bool(causes) and causes[0].kind in (NOT_SET_UP, "daemon")
+        is_unused = bool(causes) and causes[0].kind in (NOT_SET_UP, NO_DAEMON)
         soften = is_used and is_unused
         result += [_soften(each) if soften else each for each in findings]
     return result

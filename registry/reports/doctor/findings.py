@@ -9,6 +9,8 @@ from registry.errors.masking import mask_secrets
 State = Literal["ok", "warn", "fail", "skipped"]
 _RANK: tuple[State, ...] = ("fail", "warn", "ok", "skipped")
 
+LONGEST = 1000  # characters of a text
+
 CLIENTS = "docs/clients.md#entrepot-doctor"
 SERVER = "docs/operations.md#entrepot-doctor"
 
@@ -46,22 +48,28 @@ class DoctorReport:
 def report_findings(
     version: str, mirror: str, server: Sequence[Finding], clients: Sequence[Finding]
 ) -> DoctorReport:
-    """Return the report of all findings, in the order of the checks, without secrets.
+    """Return the report of all findings, in the order of the checks.
 
-    Files of clients may have tokens in URLs, and programs print them.
+    Files of clients may have tokens in URLs, and programs print them; these become asterisks. What
+    a client or another mirror says may have signs that a terminal obeys; these become `?`.
     """
     well = not any(each.state == "fail" for each in (*server, *clients))
-    shown = [[_mask(each) for each in found] for found in (server, clients)]
+    shown = [[_clean(each) for each in found] for found in (server, clients)]
     return DoctorReport(version, mirror, well, *shown)
 
 
-def _mask(finding: Finding) -> Finding:
+def _clean(finding: Finding) -> Finding:
     return replace(
         finding,
-        sentence=mask_secrets(finding.sentence),
-        evidence=tuple(map(mask_secrets, finding.evidence)),
-        cure=mask_secrets(finding.cure),
+        sentence=_clean_text(finding.sentence),
+        evidence=tuple(map(_clean_text, finding.evidence)),
+        cure=_clean_text(finding.cure),
     )
+
+
+def _clean_text(text: str) -> str:
+    plain = "".join(each if each.isprintable() else "?" for each in text[:LONGEST])
+    return mask_secrets(plain)
 
 
 def find_worst(findings: Iterable[Finding]) -> Finding | None:

@@ -102,13 +102,16 @@ def judge_audit(ended: float, began: float, now: float, settings: Settings) -> F
         sentence = "No audit looks for damaged blobs: storage.audit_rate = 0."
         cure = "entrepot cache audit"
         return Finding("audit", "warn", sentence, (), cure, SERVER)
-    if not ended:
-        return Finding("audit", "ok", "The first audit of the blobs has not ended yet.")
-    age = (now - ended) / DAY
-    if now - ended > OLD_AUDIT and began <= ended:
-        sentence = f"The blobs were last verified {age:.0f} days ago."
+    since = now - (ended or began)
+    if not ended and not began:
+        return Finding("audit", "ok", "The first audit of the blobs has not begun yet.")
+    days = f"{since / DAY:.0f} days"
+    sentence = f"The audit of the blobs has begun {days} ago, and has not ended."
+    if ended:
+        sentence = f"The blobs were last verified {days} ago."
+    if since > OLD_AUDIT:
         return Finding("audit", "warn", sentence, (), "entrepot cache audit", SERVER)
-    return Finding("audit", "ok", f"The blobs were last verified {age:.0f} days ago.")
+    return Finding("audit", "ok", sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +187,19 @@ def _judge_workers(facts: ServerFacts) -> Finding:
     return Finding("workers", "ok", "All pulls can be answered.", evidence)
 
 
-def judge_certificates(ends: Mapping[str, tuple[str, float]], now: float) -> list[Finding]:
-    """Return what is found of certificates: by setting, the file, and when it ends (epoch)."""
-    return [_judge_end(setting, path, end - now) for setting, (path, end) in ends.items()]
+def judge_certificates(
+    ends: Mapping[str, tuple[str, float]], now: float, gap: str = ""
+) -> list[Finding]:
+    """Return what is found of certificates: by setting, the file, and when it ends (epoch).
+
+    `gap` says where the chain of the server is broken (empty: it is whole).
+    """
+    found = [_judge_end(setting, path, end - now) for setting, (path, end) in ends.items()]
+    if not gap:
+        return found
+    sentence = f"The chain of certificates of server.tls_cert is broken: {gap}."
+    cure = "put the certificates into the file in their order, that of the server first"
+    return [*found, Finding("TLS", "warn", sentence, (), cure, SERVER)]
 
 
 def _judge_end(setting: str, path: str, left: float) -> Finding:

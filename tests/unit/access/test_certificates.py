@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from registry.access.authority_folder import CERTIFICATE, KEY, AuthorityFolder, WrittenPair
-from registry.access.certificates import EARLIER, SIGNED_LIFE, parse_host
+from registry.access.certificates import EARLIER, SIGNED_LIFE, find_gap, parse_host
 from registry.errors import AuthorityInvalid, EntrepotError, HostInvalid, InvalidInput
 from registry.server.tls import TLSFiles, load_tls
 from tests.fakes.certificates import shake_hands
@@ -254,3 +254,11 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EntrepotError, match="file"):
         Site(tmp_path / "file" / "tls").sign_server()
+
+
+def test_a_gap_in_a_chain_is_found(site: Site) -> None:
+    """Each certificate has to be signed by the one that follows it."""
+    server = site.sign_server("mirror.lan").certificate.read_bytes()
+    authority = site.folder.certificate.read_bytes()
+    assert find_gap(server) == find_gap(server + authority) == ""
+    assert "which follows it" in find_gap(server + server)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from registry.clients.diagnosis.cause import NOT_SET_UP, Cause, Diagnosis
+from registry.clients.diagnosis.cause import NOT_SET_UP, UNREAD, Cause, Diagnosis
 from registry.clients.mirror import parse_mirror
 from registry.reports.doctor.clients import (
     MirrorAnswer,
@@ -87,14 +87,24 @@ def test_certificates(left: float, state: str) -> None:
 
 
 def test_audits() -> None:
-    """One that has never ended is no problem; one that stopped is."""
-    rated = SETTINGS
-    assert judge_audit(0, NOW, NOW, rated).state == "ok"
-    assert judge_audit(NOW - DAY, NOW - 2 * DAY, NOW, rated).state == "ok"
-    assert judge_audit(NOW - 30 * DAY, NOW - 31 * DAY, NOW, rated).state == "warn"
-    assert judge_audit(NOW - 30 * DAY, NOW - DAY, NOW, rated).state == "ok"  # one is running
+    """One that has never ended is no problem; one that stopped, or does not end, is."""
+    for ended, began, state in (
+        (0, 0, "ok"),
+        (0, NOW - DAY, "ok"),
+        (0, NOW - 30 * DAY, "warn"),
+        (NOW - DAY, NOW - 2 * DAY, "ok"),
+        (NOW - 30 * DAY, NOW - 31 * DAY, "warn"),
+    ):
+        assert judge_audit(ended, began, NOW, SETTINGS).state == state
     off = replace(SETTINGS, storage=StorageSettings(audit_rate=0))
     assert judge_audit(NOW, NOW, NOW, off).state == "warn"
+
+
+def test_a_broken_chain_is_a_warning() -> None:
+    """Some clients accept it, and others do not."""
+    found = judge_certificates({"server.tls_cert": ("/c", NOW + 90 * DAY)}, NOW, "a is not b")
+    assert [each.state for each in found] == ["ok", "warn"]
+    assert "a is not b" in found[1].sentence
 
 
 def test_catalogs() -> None:
@@ -201,6 +211,22 @@ def test_a_login_after_a_refusal_counts() -> None:
     assert judge(Diagnosis(), proof)[0].state == "ok"
 
 
+def test_what_another_program_has_pulled_proves_only_the_files() -> None:
+    """What is wrong beside them stays a failure."""
+    seen = Proof("ctr", "", [{"refused": ""}], by="ctr")
+    assert judge(Diagnosis(), seen)[0].state == "ok"
+    assert judge(Diagnosis((replace(CAUSE, stays=True),)), seen)[0].state == "ok"
+    assert judge(Diagnosis((CAUSE,)), seen)[0].state == "fail"
+
+
+def test_files_that_cannot_be_read_are_no_failure_by_themselves() -> None:
+    """If the client is seen it uses the mirror; if nothing could be proved, nothing is known."""
+    unread = Diagnosis((replace(CAUSE, kind=UNREAD),))
+    assert judge(unread, Proof("docker pull", "", [{"refused": ""}]))[0].state == "ok"
+    assert judge(unread, Proof(why_not="x"))[0].state == "skipped"
+    assert judge(unread, Proof("docker pull"))[0].state == "fail"
+
+
 def test_without_a_proof_a_right_configuration_is_not_called_wrong() -> None:
     """It is said why nothing was proved."""
     for proof in (Proof(why_not="crictl is not on this machine"), Proof(requests=None)):
@@ -241,6 +267,18 @@ def test_a_client_that_nobody_set_up_is_softened_only_beside_another() -> None:
     assert soften_unused({"podman": [bad]}, unused)[0].state == "fail"
     wrong = {"podman": Diagnosis((CAUSE,)), "docker": Diagnosis()}
     assert soften_unused({"podman": [bad], "docker": [good]}, wrong)[0].state == "fail"
+
+
+def test_what_a_terminal_obeys_and_secrets_are_not_reported() -> None:
+    """A hostile mirror or client chooses its words; files of clients have tokens."""
+    words = "\x1b[31mred\nline http://me:s3cret@h/t/ent_abcdefgh_ijklmnop" + "x" * 5000
+    report = report_findings("1", "", [], [Finding("a", "fail", words, (words,), words)])
+    (found,) = report.clients
+    for text in (found.sentence, *found.evidence, found.cure):
+        assert text.isprintable()
+        assert "s3cret" not in text
+        assert "ijklmnop" not in text
+        assert len(text) < 1100
 
 
 def test_the_worst_finding_is_the_first_failure() -> None:
