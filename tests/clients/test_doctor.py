@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.clients import pointed
-from tests.clients.conftest import make_home
+from tests.clients import engines, pointed, programs
+from tests.clients.conftest import build, make_home, require
+from tests.clients.engines import Engine
 from tests.clients.pullers import Podman
 from tests.clients.site import HUB, Site
 from tests.fakes.upstream import FakeUpstream
@@ -135,3 +136,51 @@ def test_podman_that_asks_by_tls_says_so(
     assert (found["code"], found["state"]) == (1, "fail")
     assert "asks the mirror by TLS" in found["sentence"]
     assert "insecure = true" in found["cure"]
+
+
+@pytest.fixture
+def recent_engine() -> Engine:
+    """Docker 29 with containerd 2."""
+    require(programs.missing(as_root=True))
+    return Engine(engines.CONTAINERD_2, *map(build, engines.PROGRAMS))
+
+
+def offer(place: Path, **found: str) -> str:
+    """Return a PATH whose first folder has these programs by these names."""
+    folder = place / "bin"
+    folder.mkdir()
+    for name, path in found.items():
+        (folder / name).symlink_to(path)
+    return f"{folder}:/usr/bin:/bin"
+
+
+def test_docker_29_uses_the_mirror_for_every_registry(
+    running_site: Site, recent_engine: Engine, place: Path
+) -> None:
+    """By the file that counts with the containerd store, and not by registry-mirrors."""
+    mirror, root = running_site.mirror, place / "root"
+    pointed.write("docker-29", root, mirror.url)
+    path = offer(place, docker=recent_engine.docker)
+    with (
+        engines.run_with_etc(root / "etc") as under,
+        engines.run_recent(place / "e", recent_engine, (), under) as (_, socket),
+    ):
+        environment = isolate(place) | {"DOCKER_HOST": f"unix://{socket}", "PATH": path}
+        for words in ((), ("--probe", "ghcr.io/team/app")):
+            found = examine(mirror, "docker", environment, "--root", str(root), *words)
+            assert (found["code"], found["state"]) == (0, "ok"), found
+
+
+def test_buildkit_uses_the_mirror(running_site: Site, recent_engine: Engine, place: Path) -> None:
+    """It asks for the base image of a build."""
+    mirror = running_site.mirror
+    configuration = pointed.write("buildkit", place / "root", mirror.url)
+    built = (build("buildkitd"), build("buildctl"))
+    path = offer(place, buildctl=built[1])
+    with (
+        engines.run_containerd(place / "c", recent_engine) as containerd,
+        engines.run_buildkitd(place / "b", containerd, configuration, built) as socket,
+    ):
+        environment = isolate(place) | {"BUILDKIT_HOST": f"unix://{socket}", "PATH": path}
+        found = examine(mirror, "buildkit", environment, "--root", str(place / "root"))
+    assert (found["code"], found["state"]) == (0, "ok"), found

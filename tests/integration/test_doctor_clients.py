@@ -4,6 +4,7 @@ The mirror is a real one. The programs are those of `doctor_machine.py`; those o
 `tests/clients/test_doctor.py` are real.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +78,9 @@ def is_asked_by_tls(machine: ClientMachine, url: str) -> None:
 
 
 def does_not_answer(machine: ClientMachine, url: str) -> None:
-    errors = ["permission denied while trying to connect to the Docker daemon socket"]
-    machine.add_docker([], ServerVersion="", ServerErrors=errors)
+    """As docker 28 says it: JSON, and then an error."""
+    said = "permission denied while trying to connect to the Docker daemon socket"
+    machine.add_program("docker", says=json.dumps({"ServerVersion": ""}) + f"\n{said}\n")
 
 
 def asks_for_other_registries_only(machine: ClientMachine, url: str) -> None:

@@ -27,7 +27,11 @@ def machine(tmp_path: Path) -> ClientMachine:
 
 
 def prepare_docker(machine: ClientMachine, url: str) -> None:
+    """With a containerd of its own, which nobody uses for Kubernetes."""
     machine.set_up("docker", url)
+    machine.add_program("containerd")
+    machine.add_program("ctr")
+    machine.write("/etc/containerd/config.toml", "version = 2\n")
     machine.add_docker([f"{url}/", "https://other.example/"], [url + BUSYBOX])
 
 

@@ -9,14 +9,17 @@ from typing import Any
 
 from registry.cli.doctor.programs import has_program, run_program
 from registry.clients.changes import decode
+from registry.clients.containerd import CERTIFICATES
 from registry.clients.diagnosis.cause import NO_DAEMON, NOT_DOCKER, Cause
 from registry.clients.diagnosis.containerd import is_for_kubernetes
 from registry.clients.diagnosis.examined import Examined
 from registry.clients.diagnosis.known import UNITS
 from registry.clients.diagnosis.proxies import read_proxies
+from registry.clients.diagnosis.pulling import shorten
 from registry.clients.diagnosis.services import Service, parse_service
 from registry.clients.files import ClientFiles
 from registry.clients.mirror import Mirror
+from registry.errors import EntrepotError
 
 ASKING = 4.0  # seconds that a program may take to say what it knows
 _RKE2 = PurePosixPath("/var/lib/rancher/rke2/bin/crictl")
@@ -94,13 +97,22 @@ class Machine:
         found = [name for name in _BY_PROGRAM if has_program(name)]
         if has_program("crio"):
             found.append("cri-o")
-        if has_program("containerd") and is_for_kubernetes(self.read):
+        if self._has_kubernetes():
             found.append("containerd")
         if has_program("buildctl"):
             found.append("buildkit")
         if (self.root / str(_RKE2).lstrip("/")).exists():
             found.append("rke2")
         return found
+
+    def _has_kubernetes(self) -> bool:
+        """Whether there is a containerd that is set up for more than docker, which brings it."""
+        is_used = any(map(has_program, ("crictl", "kubelet")))
+        try:
+            is_meant = is_used or bool(self.list_names(CERTIFICATES))
+            return has_program("containerd") and is_meant and is_for_kubernetes(self.read)
+        except (EntrepotError, OSError):  # its check says that its files cannot be read
+            return is_used
 
 
 async def ask_service(unit: str) -> Service:
@@ -124,21 +136,21 @@ async def ask_docker() -> Mapping[str, Any] | Cause:
     errors = info.get("ServerErrors")
     if info.get("ServerVersion") and not errors:
         return info
-    said = str(errors[0]) if isinstance(errors, list) and errors else output.strip()
+    last = next((line for line in reversed(output.splitlines()) if line.strip()), "")
+    said = str(errors[0]) if isinstance(errors, list) and errors else last
     if ran is None or ran.code is None:
         said = f"docker info did not end within {ASKING:.0f} s"
     cure = "systemctl start docker"
     if "permission denied" in said.lower():
         cure = "run entrepot doctor as root, or as a user of the group docker"
     sentence = "the docker daemon does not say what it has"
-    return Cause(NO_DAEMON, sentence, (said[-300:] or "docker info printed nothing",), cure)
+    return Cause(NO_DAEMON, sentence, (shorten(said) or "docker info printed nothing",), cure)
 
 
 def _read_object(output: str) -> Mapping[str, Any]:
-    """Return the object of JSON at the end of an output; warnings may stand before it."""
-    start = output.find("{")
+    """Return the object of JSON in an output; warnings and errors may stand around it."""
     try:
-        found: Any = json.loads(output[start:]) if start >= 0 else {}
+        found, _ = json.JSONDecoder().raw_decode(output, max(0, output.find("{")))
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -6,6 +6,7 @@ from typing import Any
 from registry.clients import toml_text
 from registry.clients.containerd import CERTIFICATES, CONFIGURATION, find_registry_table
 from registry.clients.diagnosis.cause import (
+    NOT_SET_UP,
     Cause,
     Diagnosis,
     advise_setup,
@@ -73,6 +74,8 @@ def diagnose_containerd(examined: Examined) -> Diagnosis:
     proxy_cure = advise_service("containerd", service.proxies.no_proxy)
     place = f"the service {service.unit}"
     causes += judge_proxy("containerd", mirror, service.proxies, place, proxy_cure)
+    if found.causes and found.causes[0].kind == NOT_SET_UP:
+        return found  # what sets it up mends the rest
     # The files are the first that people write, so what is wrong with them comes first.
     return Diagnosis((*found.causes, *causes), found.evidence)
 
