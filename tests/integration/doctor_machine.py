@@ -16,7 +16,7 @@ from tests.harness.commands import clean_environment, run_command
 
 _SCRIPT = """\
 #!{python} -IS
-import http.client, json, re, sys, time
+import http.client, json, re, ssl, sys, time
 from urllib.parse import urlsplit
 words = " ".join(sys.argv[1:])
 told = json.load(open({told!r}))
@@ -31,7 +31,12 @@ except OSError:
 tag = re.search("entrepot-probe-[0-9a-f]{{32}}", text).group()
 for url in told.get("asks", ()):
     parts = urlsplit(url.replace("TAG", tag))
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=5)
+    if parts.scheme == "https":
+        unverified = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection(
+            parts.hostname, parts.port, timeout=5, context=unverified)
+    else:
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=5)
     headers = {{"User-Agent": told["agent"], **told.get("headers", {{}})}}
     target = parts.path + ("?" + parts.query if parts.query else "")
     connection.request("HEAD", target, headers=headers)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.fakes.client import ask
 from tests.fakes.upstream import FakeUpstream
+from tests.harness.commands import run_command
 from tests.harness.mirror import MirrorProcess
 from tests.integration.doctor_machine import (
     BUSYBOX,
@@ -99,6 +100,33 @@ def test_what_is_no_registry_is_not_taken_for_the_mirror(
     assert "is no registry" in other["sentence"]
     assert "speaks plain HTTP" in find(plain, "mirror")["sentence"]
     assert f"--mirror {shared_mirror.url}" in find(plain, "mirror")["cure"]
+
+
+def test_certificates_of_an_own_authority(
+    machine: ClientMachine, tmp_path: Path, shared_hub: FakeUpstream
+) -> None:
+    """It is known by --ca, or where clients look for it; another name is a failure."""
+    folder = tmp_path / "tls"
+    made = run_command("tls", "self-signed", "--host", "127.0.0.1", "--out", str(folder))
+    assert made.returncode == 0, made.stderr
+    files = {"tls_cert": str(folder / "server.crt"), "tls_key": str(folder / "server.key")}
+    upstreams = {"docker.io": shared_hub.url}
+    with MirrorProcess(tmp_path / "mirror", upstreams, {"server": files}) as mirror:
+        url = mirror.url.replace("http:", "https:")
+        machine.add_docker([url], [url + BUSYBOX])
+        unknown = machine.examine(url)
+        named = machine.examine(url, "--ca", str(folder / "ca.crt"))
+        place = f"/etc/docker/certs.d/{mirror.host}/ca.crt"
+        machine.write(place, (folder / "ca.crt").read_text())
+        found = machine.examine(url)
+        other = machine.examine(url.replace("127.0.0.1", "127.0.0.2"))
+        plain = machine.examine(mirror.url)
+
+    assert [find(unknown, "mirror")["state"], find(unknown, "docker")["state"]] == ["warn", "ok"]
+    assert "--ca ca.crt" in find(unknown, "mirror")["cure"]
+    assert find_bad(named) == find_bad(found) == []
+    assert find(other, "mirror")["state"] == "fail"
+    assert "speaks TLS, and not plain HTTP" in find(plain, "mirror")["sentence"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
