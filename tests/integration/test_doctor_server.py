@@ -14,6 +14,7 @@ from tests.harness.commands import clean_environment, run_command
 from tests.harness.mirror import MirrorProcess
 
 BLOCK = 4096
+SMALL = {"limit": "1MiB", "reserve": 0}  # whatever the disk of this machine has
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def upstream() -> Iterator[FakeUpstream]:
 def start(
     folder: Path, hub: FakeUpstream, settings: Mapping[str, Any] | None = None
 ) -> MirrorProcess:
-    return MirrorProcess(folder, {"docker.io": hub.url}, settings)
+    return MirrorProcess(folder, {"docker.io": hub.url}, {"storage": SMALL, **(settings or {})})
 
 
 def examine(config: Path, code: int = 1) -> dict[str, dict[str, Any]]:
@@ -47,8 +48,7 @@ def change(config: Path, old: str, new: str) -> None:
 
 def test_a_healthy_server(tmp_path: Path, upstream: FakeUpstream) -> None:
     """Each check is made, and none finds anything; the sentence says it first."""
-    settings = {"storage": {"limit": "1GiB", "reserve": "1MiB"}}
-    with start(tmp_path / "m", upstream, settings) as mirror:
+    with start(tmp_path / "m", upstream) as mirror:
         found = examine(mirror.config, 0)
         text = mirror.run("doctor", "--client", "skopeo").stdout
     bad = {check: each for check, each in found.items() if each["state"] in ("warn", "fail")}
@@ -118,6 +118,38 @@ def test_an_upstream_that_cannot_be_used(tmp_path: Path, upstream: FakeUpstream)
             assert cure in found["cure"]
 
 
+def test_a_login_that_an_upstream_refuses(tmp_path: Path, upstream: FakeUpstream) -> None:
+    """The step is the token, and the reason names the settings."""
+    password = tmp_path / "password"
+    password.write_text("wrong\n")
+    upstream.require_user = ("ann", "right")
+    table = {
+        "endpoints": [upstream.url],
+        "username": "ann",
+        "password_file": str(password),
+        "auth_realms": [upstream.realm.split("/")[2]],
+    }
+    with MirrorProcess(tmp_path / "m", {"docker.io": table}) as mirror:
+        found = examine(mirror.config)["upstream docker.io"]
+    assert found["state"] == "fail"
+    assert "the step 'token' fails" in found["sentence"]
+    assert "check username and password_file" in found["sentence"]
+
+
+def test_a_pull_limit_that_is_nearly_used_up(tmp_path: Path, upstream: FakeUpstream) -> None:
+    """Asking does not use it up: manifests are asked for by HEAD, also where HEAD is refused."""
+    upstream.add_image("library/hello-world", "latest", [b"x"])
+    upstream.pulls_left = 3
+    with start(tmp_path / "m", upstream) as mirror:
+        found = examine(mirror.config, 0)["upstream docker.io"]
+        upstream.head_status = 405
+        refused = examine(mirror.config, 0)["upstream docker.io"]
+    assert (found["state"], "3 of 100 pulls left" in found["sentence"]) == ("warn", True)
+    assert found["cure"] == "set username and password_file in the settings"
+    assert refused["state"] == "ok"
+    assert upstream.pulls_left == 3
+
+
 def test_an_upstream_that_is_offline_by_setting(tmp_path: Path, upstream: FakeUpstream) -> None:
     """It is not asked."""
     with start(tmp_path / "m", upstream, {"offline": True}) as mirror:
@@ -129,10 +161,11 @@ def test_an_upstream_that_is_offline_by_setting(tmp_path: Path, upstream: FakeUp
 
 def test_a_disk_that_is_too_small(tmp_path: Path, upstream: FakeUpstream) -> None:
     """There is less free than the reserve, or less than the limit needs."""
-    with start(tmp_path / "m", upstream, {"storage": {"reserve": "1MiB"}}) as mirror:
-        change(mirror.config, '"1MiB"', '"900TiB"')
+    with start(tmp_path / "m", upstream) as mirror:
+        change(mirror.config, "reserve = 0", 'reserve = "900TiB"')
         full = examine(mirror.config)["disk space"]
-        change(mirror.config, '"900TiB"', '"1MiB"\nlimit = "900TiB"')
+        change(mirror.config, 'reserve = "900TiB"', "reserve = 0")
+        change(mirror.config, '"1MiB"', '"900TiB"')
         large = examine(mirror.config, 0)["disk space"]
     assert (full["state"], "entrepot cache evict" in full["cure"]) == ("fail", True)
     assert large["state"] == "warn"
