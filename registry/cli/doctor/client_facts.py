@@ -128,17 +128,18 @@ async def ask_service(unit: str) -> Service:
 async def ask_docker() -> Mapping[str, Any] | Cause:
     """Return what dockerd says of itself, or why it says nothing."""
     ran = await run_program(("docker", "info", "--format", "{{json .}}"), ASKING)
-    output = "" if ran is None else ran.output
-    info = _read_object(output)
+    if ran is None:
+        return Cause(NO_DAEMON, "there is no docker on this machine", (), "docker info")
+    info = _read_object(ran.output)
     if isinstance(info.get("host"), dict):
         sentence = "this is Podman, which has a check of its own"
         return Cause(NOT_DOCKER, sentence, (), "entrepot doctor --client podman")
     errors = info.get("ServerErrors")
     if info.get("ServerVersion") and not errors:
         return info
-    last = next((line for line in reversed(output.splitlines()) if line.strip()), "")
+    last = next((line for line in reversed(ran.output.splitlines()) if line.strip()), "")
     said = str(errors[0]) if isinstance(errors, list) and errors else last
-    if ran is None or ran.code is None:
+    if ran.code is None:
         said = f"docker info did not end within {ASKING:.0f} s"
     cure = "systemctl start docker"
     if "permission denied" in said.lower():

@@ -33,7 +33,7 @@ def draw_doctor(report: DoctorReport) -> Iterator[str]:
 def _draw(findings: Sequence[Finding]) -> Iterator[str]:
     for each in findings:
         yield f"  {each.state:<{_WIDTH}}{each.sentence}"
-        if each.state in ("ok", "skipped"):
+        if each.state == "ok":
             continue
         yield from (Verbatim(f"{'':{_WIDTH + 2}}- {line}") for line in each.evidence)
         if each.cure:

@@ -53,8 +53,8 @@ async def run_checks(configuration: Configuration) -> list[Finding]:
         ("TLS", partial(_check_tls, settings)),
         ("access", partial(_check_openness, settings)),
     ]
-    refused = _find_refusal(settings)
-    if refused is None:
+    refused = await limit_check("data folder", partial(_find_refusal, settings))
+    if not refused:
         checks += [
             ("server", partial(_check_server, settings)),
             ("disk", partial(_check_disk, settings)),
@@ -65,8 +65,7 @@ async def run_checks(configuration: Configuration) -> list[Finding]:
     found = await asyncio.gather(*(limit_check(name, check) for name, check in checks))
     if settings.offline:
         found.append([skip("upstreams", "No upstream is asked: offline = true.")])
-    if refused is not None:
-        found.insert(1, [refused])
+    found.insert(1, refused)
     return [each for findings in found for each in findings]
 
 
@@ -76,9 +75,10 @@ async def limit_check(name: str, check: Check) -> Sequence[Finding]:
         async with asyncio.timeout(LIMIT):
             return await check()
     except TimeoutError:
-        return [Finding(name, "warn", f"This was not found out within {LIMIT:.0f} s.")]
+        sentence = f"The check of {name} was not done within {LIMIT:.0f} s."
+        return [Finding(name, "warn", sentence, docs=SERVER)]
     except (EntrepotError, OSError) as error:
-        return [Finding(name, "fail", f"This cannot be checked: {error}.", docs=SERVER)]
+        return [Finding(name, "fail", f"The check of {name} has failed: {error}.", docs=SERVER)]
 
 
 def report_settings_error(error: SettingsError) -> Finding:
@@ -86,21 +86,22 @@ def report_settings_error(error: SettingsError) -> Finding:
     return Finding("settings", "fail", str(error), (), "entrepot config check", SERVER)
 
 
-def _find_refusal(settings: Settings) -> Finding | None:
-    """Return why the data folder cannot be looked at; None if it can."""
+async def _find_refusal(settings: Settings) -> list[Finding]:
+    """Return why the data folder cannot be looked at; nothing if it can."""
+    path = settings.storage.path
+    cure = "run entrepot doctor as that user"
     try:
-        refuse_other_user(settings.storage.path)
-        find_data_folder(settings)
-    except (EntrepotError, OSError) as error:
+        await asyncio.to_thread(refuse_other_user, path)
         cure = "entrepot serve"
-        if isinstance(error, SettingsError) and "sudo" in str(error):
-            cure = "run entrepot doctor as that user, or as root"
-        return Finding("data folder", "fail", f"{error}", (), cure, SERVER)
-    return None
+        await asyncio.to_thread(find_data_folder, settings)
+    except (EntrepotError, OSError) as error:
+        return [Finding("data folder", "fail", f"{error}", (), cure, SERVER)]
+    return []
 
 
 async def _check_settings(configuration: Configuration) -> list[Finding]:
-    exposed = list(list_exposed(configuration.settings, configuration.file))
+    settings, file = configuration.settings, configuration.file
+    exposed = await asyncio.to_thread(lambda: list(list_exposed(settings, file)))
     evidence = (configuration.source, *exposed)
     if exposed:
         sentence = f"Other users of this machine can read or change secrets: {exposed[0]}."
@@ -136,7 +137,8 @@ def _look_at_server(settings: Settings) -> list[Finding]:
     folder, listen = settings.storage.path, settings.server.listen
     consoles = read_server_state(folder / METRICS).consoles
     host = "127.0.0.1" if listen.host in _EVERYWHERE else listen.host
-    listens = _is_listening(host, listen.port)
+    # With the port 0, the settings do not say where it listens.
+    listens = _is_listening(host, listen.port) if listen.port else bool(consoles)
     owner = "" if consoles or not listens else str(find_port_owner(listen.port) or "")
     metrics = "".join(ask_console(each, "/metrics") for each in consoles)
     facts = machine.ServerFacts(

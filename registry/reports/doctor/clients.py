@@ -13,6 +13,7 @@ from registry.clients.diagnosis.cause import (
     Cause,
     Diagnosis,
     advise_setup,
+    split_address,
 )
 from registry.clients.diagnosis.pulling import explain_output, shorten
 from registry.clients.mirror import Mirror
@@ -65,8 +66,8 @@ _PROBLEMS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "timeout": ("{host} does not answer within {seconds:.0f} s", "ping -c 3 {name}"),
         "unreachable": ("{host} cannot be reached", "ip route get {name}"),
         "certificate": (
-            "the certificate of {host} is not accepted",
-            "entrepot doctor --mirror {url} --ca ca.crt",
+            "the certificate of {host} has ended, or is for another name",
+            "openssl s_client -connect {name}:{port} </dev/null | openssl x509 -noout -text",
         ),
         "plain": (
             "{host} speaks plain HTTP, and not TLS",
@@ -86,8 +87,9 @@ def judge_mirror(mirror: Mirror, answer: MirrorAnswer, seconds: float) -> Findin
         return Finding(MIRROR, "warn", sentence, (answer.why,), cure, CLIENTS)
     if answer.problem:
         what, cure = _PROBLEMS[answer.problem]
-        name = mirror.host.rpartition(":")[0] or mirror.host
-        words = {"host": mirror.host, "name": name, "url": mirror.url, "seconds": seconds}
+        _, name, port = split_address(mirror.url)
+        words = {"name": name, "port": port, "seconds": seconds}
+        words |= {"host": mirror.host, "url": mirror.url}
         sentence = f"The mirror cannot be used from here: {what.format(**words)}."
         return Finding(MIRROR, "fail", sentence, (answer.why,), cure.format(**words), CLIENTS)
     evidence = (f"GET {mirror.url}/v2/: {answer.status}, Server: {answer.server or 'not named'}",)
