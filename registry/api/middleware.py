@@ -35,6 +35,7 @@ class Notes:
     the same as `ns` if a configured upstream has that name, and otherwise empty. `kind` is the
     endpoint, `repository` the repository with its registry, `reference` a tag or digest, `failure`
     the message of an error.
+    `probe` is the random number of a probe, or empty.
     `begun` is an answer that the handler sends itself, `sent` the bytes of its body until now, and
     `has_client_left` says that the client did not wait for the whole body. `find_sent` gets the
     kind and the cache status of that answer, and returns what counts its bytes as they are sent.
@@ -63,6 +64,7 @@ class Notes:
     repository: str = ""
     reference: str = ""
     failure: str = ""
+    probe: str = ""
     begun: web.StreamResponse | None = None
     began_at: float | None = None
     sent: SentBytes | None = None
@@ -98,6 +100,7 @@ class Notes:
 
 
 Handler = Callable[[web.BaseRequest, Notes], Awaitable[web.StreamResponse]]
+NoteProbe = Callable[[web.BaseRequest, Notes, EntrepotError], None]
 
 
 class Middleware:
@@ -109,10 +112,12 @@ class Middleware:
         handler: Handler,
         proxies: TrustedProxies = NOBODY,
         open_requests: OpenRequests | None = None,
+        note_probe: NoteProbe | None = None,
     ) -> None:
         """Of `proxies`, it is believed what they say of their clients.
 
-        Without `open_requests`, an address may have any number of requests at once.
+        Without `open_requests`, an address may have any number of requests at once. `note_probe`
+        is told of requests for probes (`api/probes.py`).
         """
         self._access_log = access_log
         self._handler = handler
@@ -121,6 +126,7 @@ class Middleware:
         self._open_requests = open_requests
         self._has_warned = False
         self._log = get_logger("registry.api")
+        self._note_probe = note_probe
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -135,6 +141,8 @@ class Middleware:
             status = CLIENT_CLOSED_REQUEST if notes.has_client_left else response.status
         except EntrepotError as error:
             notes.failure = str(error)
+            if notes.probe and self._note_probe is not None:
+                self._note_probe(request, notes, error)
             if isinstance(error, NotMirrored):
                 notes.rule, notes.is_refused = error.rule, True
             response = errors.render(error, notes.repository.partition("/")[0])

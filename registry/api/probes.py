@@ -7,7 +7,7 @@ number knows it, so that this needs no login (decision record 0053).
 
 import json
 import re
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -49,33 +49,19 @@ class Probes:
         self._log = log
         self._show_address = show_address
 
-    async def watch(
-        self,
-        nonce: str,
-        request: web.BaseRequest,
-        notes: Notes,
-        answer: Awaitable[web.StreamResponse],
-    ) -> web.StreamResponse:
-        """Return the answer to a request for a probe, and note how it ended.
-
-        Raises:
-            EntrepotError: always, as there is no such tag.
-        """
-        try:
-            return await answer
-        except EntrepotError as error:
-            agent = mask_tokens(request.headers.get("User-Agent", ""))
-            self._log.note(
-                nonce,
-                {
-                    "client": self._show_address(notes.client) or "",
-                    "agent": agent[:_LONGEST],
-                    "user": notes.user,
-                    "repository": notes.repository[:_LONGEST],
-                    "refused": describe_refusal(error),
-                },
-            )
-            raise
+    def note(self, request: web.BaseRequest, notes: Notes, error: EntrepotError) -> None:
+        """Note a request for a probe, which has got this error."""
+        agent = mask_tokens(request.headers.get("User-Agent", ""))
+        self._log.note(
+            notes.probe,
+            {
+                "client": self._show_address(notes.client) or "",
+                "agent": agent[:_LONGEST],
+                "user": notes.user,
+                "repository": notes.repository[:_LONGEST],
+                "refused": describe_refusal(error),
+            },
+        )
 
     def answer(self, path: str) -> web.Response | None:
         """Return the answer to a question about a probe; None if this is the path of none."""

@@ -52,7 +52,7 @@ class PullApi:
         show_page: ShowPage = show_nothing,
         probes: Probes | None = None,
     ) -> None:
-        """Without `admission`, everybody may pull everything; without `probes`, none is noted."""
+        """Without `admission`, everybody may pull everything; without `probes`, none is told of."""
         self._show_page = show_page
         self._probes = probes
         self._mirror = mirror
@@ -78,26 +78,13 @@ class PullApi:
         wanted = self._reader.read(notes.path, notes.ns, notes.host)
         notes.namespace = wanted.namespace
         notes.repository, notes.reference = wanted.shown_repository, wanted.shown_reference
+        notes.probe = wanted.probe
         if request.method not in ("GET", "HEAD") or wanted.endpoint is Endpoint.UPLOAD:
             return errors.render_read_only()
         if wanted.endpoint is not None:
             notes.kind = wanted.endpoint.value
         elif (page := self._find_page(request, notes)) is not None:
             return page
-        answer = self._admit(request, notes, wanted, is_of_mirror=is_of_mirror)
-        if wanted.probe and self._probes is not None:
-            return await self._probes.watch(wanted.probe, request, notes, answer)
-        return await answer
-
-    def _find_page(self, request: web.BaseRequest, notes: Notes) -> web.Response | None:
-        """Return the answer to what is no request of the API; None if there is none."""
-        found = None if self._probes is None else self._probes.answer(notes.path)
-        return self._show_page(request, notes) if found is None else found
-
-    async def _admit(
-        self, request: web.BaseRequest, notes: Notes, wanted: PullRequest, *, is_of_mirror: bool
-    ) -> web.StreamResponse:
-        """Answer a client, if it is let through."""
         if self._admission is None:
             return await self._answer(request, notes, wanted, see_all, is_of_mirror=is_of_mirror)
         if wanted.endpoint is Endpoint.TOKEN and self._admission.takes_logins(notes.host):
@@ -108,6 +95,11 @@ class PullApi:
             return await self._answer(request, notes, wanted, may_see, is_of_mirror=is_of_mirror)
         except CONCEALED as error:
             raise conceal(error, wanted.endpoint) from error
+
+    def _find_page(self, request: web.BaseRequest, notes: Notes) -> web.Response | None:
+        """Return the answer to what is no request of the API; None if there is none."""
+        found = None if self._probes is None else self._probes.answer(notes.path)
+        return self._show_page(request, notes) if found is None else found
 
     async def _answer(
         self,

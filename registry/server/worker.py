@@ -62,7 +62,8 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         api = PullApi(mirror, admission, show_address, page, probes)
         most = shared.settings.limits.requests_per_address
         open_requests = OpenRequests(most, metrics, find_network, show_address)
-        middleware = Middleware(access_log, api.answer, proxies, open_requests)
+        note_probe = None if probes is None else probes.note
+        middleware = Middleware(access_log, api.answer, proxies, open_requests, note_probe)
         # `Connections` closes those without requests: aiohttp knows of no repeated answers.
         server = ClientServer(middleware.answer, access_log.write_refusal, keep_alive=math.inf)
         # aiohttp waits twice for `shutdown_timeout`: for the answers, and again after it has cut

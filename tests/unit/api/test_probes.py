@@ -2,12 +2,14 @@
 
 import json
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from registry.access.shown_addresses import show_network, show_whole
-from registry.api.middleware import Notes
+from registry.access.shown_addresses import ShowAddress, show_network, show_whole
+from registry.api.access_log import AccessLog
+from registry.api.middleware import Middleware, Notes
 from registry.api.probes import ProbeRequest, Probes, describe_refusal
 from registry.api.routes import PullApi
 from registry.errors import (
@@ -19,6 +21,7 @@ from registry.errors import (
     TooManyLogins,
 )
 from registry.errors.access import LoginRequired, ManifestConcealed
+from registry.metrics.process_metrics import Metrics
 from registry.mirror.mirror import Mirror
 from registry.mirror.mirror_rules import MirrorRules
 from registry.mirror.routing import UpstreamTable
@@ -61,12 +64,19 @@ def log() -> ListedProbes:
     return ListedProbes()
 
 
-async def ask(log: ListedProbes, path: str, ns: str = "", method: str = "HEAD") -> Any:
-    """Ask with the address and the name of a client."""
-    api = PullApi(MIRROR, probes=Probes(log, show_whole))
-    notes = Notes(path, ns, client="10.1.2.3")
-    request = make_mocked_request(method, path, headers={"User-Agent": "docker/24.0"})
-    return await api.answer(request, notes)
+async def ask(
+    log: ListedProbes, path: str, ns: str = "", method: str = "HEAD", show: ShowAddress = show_whole
+) -> Any:
+    """Ask a whole API from an address, by the name of a client."""
+    probes = Probes(log, show)
+    api = PullApi(MIRROR, probes=probes)
+    middleware = Middleware(AccessLog(Metrics()), api.answer, note_probe=probes.note)
+    target = f"{path}?ns={ns}" if ns else path
+    transport = Mock()
+    transport.get_extra_info.side_effect = {"peername": ("10.1.2.3", 40000)}.get
+    headers = {"User-Agent": "docker/24.0", "Host": "mirror.lan"}
+    request = make_mocked_request(method, target, headers=headers, transport=transport)
+    return await middleware.answer(request)
 
 
 @pytest.mark.parametrize(
@@ -75,11 +85,10 @@ async def ask(log: ListedProbes, path: str, ns: str = "", method: str = "HEAD") 
 )
 async def test_a_probe_is_noted_and_not_found(log: ListedProbes, path: str) -> None:
     """By every form of URL, and without a look at anything: the services are not there."""
-    with pytest.raises(ManifestUnknown):
-        await ask(log, path)
+    answer = await ask(log, path)
     ((nonce, noted),) = log.noted
 
-    assert nonce == NONCE
+    assert (answer.status, nonce) == (404, NONCE)
     assert noted["client"] == "10.1.2.3"
     assert noted["agent"] == "docker/24.0"
     assert noted["repository"] == "docker.io/library/busybox"
@@ -93,17 +102,22 @@ async def test_without_a_log_no_upstream_is_asked_either(log: ListedProbes) -> N
     assert log.noted == []
 
 
+async def test_other_tags_are_not_noted(log: ListedProbes) -> None:
+    """Nor is what is no manifest."""
+    for path in ("/v2/", "/v2/_catalog/x", "/v2/UPPER/manifests/latest", "/index.html"):
+        await ask(log, path)
+    assert log.noted == []
+
+
 async def test_a_registry_that_is_not_mirrored_is_told(log: ListedProbes) -> None:
     """The mirror has seen the client all the same."""
-    with pytest.raises(NameUnknown):
-        await ask(log, PATH, ns="ghcr.io")
+    assert (await ask(log, PATH, ns="ghcr.io")).status == 404
     assert log.noted[0][1]["refused"] == "registry"
 
 
 async def test_who_knows_the_number_learns_who_has_asked(log: ListedProbes) -> None:
     """And nobody else: another number has no requests, and other paths are no questions."""
-    with pytest.raises(ManifestUnknown):
-        await ask(log, PATH)
+    await ask(log, PATH)
     told = await ask(log, f"/probes/{NONCE}", method="GET")
     other = await ask(log, f"/probes/{'0' * 32}", method="GET")
 
@@ -116,11 +130,7 @@ async def test_who_knows_the_number_learns_who_has_asked(log: ListedProbes) -> N
 
 async def test_an_address_is_kept_as_the_settings_say(log: ListedProbes) -> None:
     """With `access.addresses = "networks"`, only its network is."""
-    probes = Probes(log, show_network)
-    notes = Notes(PATH, "", client="10.1.2.3")
-    request = make_mocked_request("GET", PATH)
-    with pytest.raises(ManifestUnknown):
-        await PullApi(MIRROR, probes=probes).answer(request, notes)
+    await ask(log, PATH, show=show_network)
     assert log.noted[0][1]["client"] == "10.1.2.0/24"
 
 
