@@ -35,12 +35,13 @@ class Finding:
 class DoctorReport:
     """All findings: of the `server` on this machine, of the `mirror` as clients see it, of clients.
 
-    `well` is false if something failed.
+    `well` is false if something failed, and `worst` is what should be read first (None: nothing).
     """
 
     version: str
     mirror: str
     well: bool
+    worst: Finding | None
     server: Sequence[Finding]
     clients: Sequence[Finding]
 
@@ -55,7 +56,8 @@ def report_findings(
     """
     well = not any(each.state == "fail" for each in (*server, *clients))
     shown = [[_clean(each) for each in found] for found in (server, clients)]
-    return DoctorReport(version, mirror, well, *shown)
+    worst = find_worst(each for found in shown for each in found)
+    return DoctorReport(version, mirror, well, worst, *shown)
 
 
 def _clean(finding: Finding) -> Finding:

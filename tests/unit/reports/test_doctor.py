@@ -288,4 +288,5 @@ def test_the_worst_finding_is_the_first_failure() -> None:
     assert find_worst([ok, warn]) == warn
     assert find_worst([ok]) is None
     assert not report_findings("1", "", [fail], [ok]).well
+    assert report_findings("1", "", [ok, fail], [warn]).worst == fail
     assert report_findings("1", "", [warn], [ok]).well
