@@ -7,7 +7,7 @@ from functools import partial
 
 from aiohttp import web
 
-from registry.api.access_log import AccessLog
+from registry.api.access_log import AccessLog, NoteVisit
 from registry.api.admission import Admission
 from registry.api.connection import ClientServer
 from registry.api.middleware import Middleware
@@ -54,7 +54,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         mirror = await stack.enter_async_context(
             service.open_mirror(shared.settings, shared.folder, metrics)
         )
-        access_log = await _open_log(stack, shared, metrics)
+        access_log = await _open_log(stack, shared, metrics, mirror.visits.prepare)
         proxies, show_address = build_proxies(shared.settings), access_log.show_address
         api = PullApi(mirror, _admit(shared, metrics), show_address, make_front_page(shared))
         most = shared.settings.limits.requests_per_address
@@ -110,7 +110,9 @@ async def _stop_accepting(accepting: asyncio.Task[None], listener: Listener) -> 
     await asyncio.sleep(LAST_REQUEST_WAIT)
 
 
-async def _open_log(stack: AsyncExitStack, shared: SharedResources, metrics: Metrics) -> AccessLog:
+async def _open_log(
+    stack: AsyncExitStack, shared: SharedResources, metrics: Metrics, note_visit: NoteVisit
+) -> AccessLog:
     """Open the access log and the records, which `stack` closes after the server."""
     settings = shared.settings
     # Opened before the records, so closed after them: the last ones say who has pulled too.
@@ -119,7 +121,7 @@ async def _open_log(stack: AsyncExitStack, shared: SharedResources, metrics: Met
     records = await stack.enter_async_context(
         open_records(settings, shared.folder, metrics, note_use)
     )
-    return AccessLog(metrics, build_show_address(settings), records, note_use)
+    return AccessLog(metrics, build_show_address(settings), records, note_use, note_visit)
 
 
 def _admit(shared: SharedResources, metrics: Metrics) -> Admission | None:

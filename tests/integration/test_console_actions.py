@@ -57,11 +57,11 @@ def test_a_pinned_image_is_not_removed(console: ConsoleBrowser) -> None:
 def test_a_removal_frees_what_it_has_said(console: ConsoleBrowser) -> None:
     """The bytes on the page before are those that the removal has freed."""
     said = console.read(path_of(NAME))["frees"]
-    used = console.read("/")["room"]["used"]
+    used = console.read("/")["space"]["used"]
     done = console.act("remove", NAME)
 
     assert done.headers["location"] == f"/images?done=done.remove&freed={said}"
-    assert said == used - console.read("/")["room"]["used"] > 0
+    assert said == used - console.read("/")["space"]["used"] > 0
     assert console.ask(path_of(NAME)).status == 404
 
 
