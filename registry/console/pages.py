@@ -9,15 +9,16 @@ from aiohttp import web
 from registry.access.shown_addresses import show_whole
 from registry.console.accounts import CHANGES, AccountPages
 from registry.console.accounts import LIST as ACCOUNTS
-from registry.console.actions import read_action, read_image
+from registry.console.actions import OF_TAGS, Action, read_action, read_image
 from registry.console.page import Page
 from registry.console.selection import LIST_FIELDS
-from registry.errors import ImageUnknown
+from registry.errors import ImageUnknown, InvalidInput
+from registry.oci.digest import Digest
 from registry.oci.names import format_image
 from registry.reports.console.facts import ConsoleFacts
 from registry.reports.console.image_detail import ImageDetail
 from registry.reports.console.image_reader import ImageReader
-from registry.reports.console.images import ImageQuery
+from registry.reports.console.images import ImageQuery, ImageRow
 from registry.reports.console.setup import find_address
 from registry.reports.console.setup_texts import list_snippets
 
@@ -121,7 +122,18 @@ class Pages:
         if verb == "fetch":
             where, what = action.repository, action.reference
             values["plan"] = self._reader.plan_fetch(where, what, detail, action.platform)
+        if verb in OF_TAGS and detail is not None:
+            upstream = detail.history.upstream if detail.history else ""
+            values["target"] = await self._find_served(action, action.digest or upstream)
         return Page("confirm", detail, "/images", values)
+
+    async def _find_served(self, action: Action, digest: str) -> ImageRow | None:
+        """Return how much is stored of the image that a tag will serve; None if it is not known."""
+        try:
+            found = await self._reader.describe(action.repository, Digest.parse(digest))
+        except (ImageUnknown, InvalidInput):
+            return None
+        return found.image
 
     async def _list_upstreams(self, _: web.Request) -> Page:
         return Page("upstreams", await self._facts.list_upstreams(), "/upstreams")

@@ -90,7 +90,8 @@ def build_operators(settings: Settings, folder: DataFolder, metrics: Metrics) ->
 
     if settings.access.mode == "open":
         return None
-    return Operators(build_access(settings, folder, metrics).control)
+    uses = UseRecorder(UseFiles(folder.last_uses))
+    return Operators(build_access(settings, folder, metrics).control, uses)
 
 
 def build_operator_accounts(settings: Settings, locks: ExclusiveLocks) -> "OperatorAccounts | None":

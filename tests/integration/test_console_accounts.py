@@ -186,6 +186,15 @@ def test_the_last_operator_is_told(console: ConsoleBrowser, mirror: MirrorProces
     wait_until(lambda: console.ask("/users").status == 303, "the end of the session", 2.0)
 
 
+def test_a_login_is_a_use(console: ConsoleBrowser) -> None:
+    """Who is logged in has used the account, and is not listed as never seen."""
+    used = {each["name"]: each["last_used"] for each in console.read("/users")["users"]}
+
+    assert used["bob"] is None
+    assert used["alice"] is not None
+    assert "within the hour" in console.ask("/users").text
+
+
 def test_the_log_says_who_has_changed_what(console: ConsoleBrowser) -> None:
     """The events name the operator and the account, and no password."""
     form = {"name": "carol", "groups": "", "password": PASSWORD, "repeated": PASSWORD}
