@@ -150,7 +150,7 @@ class ConsoleFacts:
                 space.pinned,
                 limits,
                 refused=await self._count_refused(now),
-                has_reserve=room.free >= room.reserve,
+                has_reserve=space.free >= space.reserve,
             )
         )
 
