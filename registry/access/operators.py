@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from registry.access.control import AccessControl
 from registry.access.credentials import Credentials, Login
+from registry.access.last_uses import UseRecorder
 from registry.access.surroundings import Surroundings
 
 GROUP = "admin"
@@ -24,8 +25,10 @@ class Operator:
 class Operators:
     """Identifies operators by the accounts of the mirror."""
 
-    def __init__(self, control: AccessControl) -> None:
+    def __init__(self, control: AccessControl, uses: UseRecorder) -> None:
+        """`uses` notes who has logged in, as workers note who has pulled."""
         self._control = control
+        self._uses = uses
 
     async def identify(self, credentials: Credentials, address: str | None) -> Operator:
         """Return who has sent these credentials.
@@ -43,7 +46,11 @@ class Operators:
 
     async def log_in(self, name: str, password: str, address: str | None) -> Operator:
         """Return who logs in with a name and a password; raises as `identify`."""
-        return await self.identify(Login(name, password), address)
+        operator = await self.identify(Login(name, password), address)
+        if operator.fingerprint:  # the account was not removed meanwhile
+            self._uses.note(operator.name)
+            await self._uses.write()
+        return operator
 
     def is_current(self, name: str, fingerprint: str) -> bool:
         """Whether an account still is what it was at the login, and may use the console."""

@@ -15,15 +15,18 @@ from registry.access.records import AnswerFacts
 from registry.access.shown_addresses import ShowAddress, show_whole
 from registry.logs import WriteLine, prepare_lines
 from registry.metrics.process_metrics import Metrics, find_inc, find_observe
+from registry.oci.client_tools import ClientVisit, find_shape, parse_tool
 from registry.oci.token_texts import mask_texts, mask_tokens
 
 CLIENT_CLOSED_REQUEST = 499  # what nginx logs for a client that did not wait for its answer
 SERVER_ERROR = 500  # status of aiohttp's answer when our code raises; aiohttp logs the error
 
 NoteUse = Callable[[str], None]
+NoteVisit = Callable[[ClientVisit], Callable[[str], None]]
 
 _MAX_PATH = 600  # characters; those of the longest name and digest are 405
 _MAX_FAILURE = 1000  # characters; an error may name the answers of several endpoints
+_MANIFESTS = "manifests"  # the kind of the endpoint
 _MAX_METHOD = 20  # characters; a client may invent methods
 
 
@@ -31,10 +34,11 @@ _MAX_METHOD = 20  # characters; a client may invent methods
 class AccessEntry:
     """The facts about an answer that are logged, except the client and the seconds that it took.
 
-    `namespace` is the value of `ns`, `kind` the endpoint, `origin` the cache status, `sent` the
-    length of the body in bytes, `failure` the message of an error, `repository` the repository with
-    its registry, `reference` a tag or digest, `user` the name of who asked, `proof` how that was
-    proved, and `rule` the rule that decided; a text is empty if the answer has no such fact.
+    `namespace` is the value of `ns`, `host` the name in the header Host, `kind` the endpoint,
+    `origin` the cache status, `sent` the length of the body in bytes, `failure` the message of an
+    error, `repository` the repository with its registry, `reference` a tag or digest, `user` the
+    name of who asked, `proof` how that was proved, and `rule` the rule that decided; a text is
+    empty if the answer has no such fact.
     `is_refused` says that the client was not let through. `is_counted` says that the bytes of the
     body are in the metrics already. `size` is how many bytes the content has of which the client
     did not wait for the end; otherwise it is 0.
@@ -57,6 +61,7 @@ class AccessEntry:
     is_refused: bool = False
     is_counted: bool = False
     size: int = 0
+    host: str = ""
 
 
 class AccessLog:
@@ -68,11 +73,14 @@ class AccessLog:
         show_address: ShowAddress = show_whole,
         records: RecordCollector | None = None,
         note_use: NoteUse | None = None,
+        note_visit: NoteVisit | None = None,
     ) -> None:
         """Without `records`, nothing is recorded.
 
         `note_use` is told the name of who has asked; of what is recorded, the records tell it.
+        `note_visit` gets the facts of a request for a manifest, and returns what notes its clients.
         """
+        self._note_visit = note_visit
         self.show_address = show_address
         self._note_use = note_use
         self._records = records
@@ -125,6 +133,7 @@ class AccessLog:
             None if entry.is_counted else self.find_sent(entry.kind, entry.origin),
             self.show_address,
             self._prepare_record(entry),
+            self._prepare_visit(entry),
         )
 
     def _prepare_first(self, entry: AccessEntry) -> Callable[[Sequence[float]], None] | None:
@@ -151,6 +160,20 @@ class AccessLog:
         )
         return self._records.prepare(facts).add
 
+    def _prepare_visit(self, entry: AccessEntry) -> Callable[[str], None] | None:
+        """Return what notes the clients of answers like `entry`, if these are about a manifest."""
+        if self._note_visit is None or entry.kind != _MANIFESTS or not entry.repository:
+            return None
+        sign = "@" if ":" in entry.reference else ":"
+        visit = ClientVisit(
+            parse_tool(entry.agent),
+            find_shape(entry.path, entry.namespace, entry.host, entry.repository),
+            f"{entry.repository}{sign}{entry.reference}",
+            entry.status,
+            entry.origin,
+        )
+        return self._note_visit(visit)
+
     def _prepare_use(self, user: str) -> Callable[[str | None, int, int], None] | None:
         """Return what only notes that a user has asked; such as a login, which pulls nothing."""
         note = self._note_use
@@ -168,6 +191,7 @@ class AnswerLog:
     _count_sent: Callable[[float], None] | None
     _show_address: ShowAddress
     _record: Callable[[str | None, int, int], None] | None
+    _note_visit: Callable[[str], None] | None = None
 
     def add(
         self,
@@ -184,6 +208,8 @@ class AnswerLog:
         client = self._show_address(client)
         if self._record is not None:
             self._record(client, len(seconds), len(seconds) * sent)
+        if self._note_visit is not None and client:
+            self._note_visit(client)
         self._count(len(seconds))
         self._observe(seconds)
         if self._observe_first is not None:

@@ -242,6 +242,7 @@ def _describe(
         is_refused=notes.is_refused,
         is_counted=notes.sent is not None,
         size=_find_size(notes.begun) if is_cut else 0,
+        host=notes.host,
     )
 
 

@@ -1,28 +1,40 @@
 """Images one page at a time, and how much of each is stored; for people who look at many of them.
 
-Unlike `image_graph.py`, nothing here reads the whole catalog, apart from `list_sizes` and
-`list_ordered`. The functions of each page run on one snapshot.
+Unlike `image_graph.py`, nothing here reads the whole catalog, apart from `list_ordered`. The
+functions of each page run on one snapshot.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from registry.catalog.database import Database
 
 _AFTER_SLASH = "0"  # the character after "/" in ASCII: the end of all names that begin with "a/"
+_LAST_NAME = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFilter:
     """Which images are wanted: `text` is a part of their names, `registry` the first part of them.
 
-    Empty values mean all. Capital and small letters are the same.
+    `repository` is a whole repository, with its registry. Empty values mean all. In `text`, capital
+    and small letters are the same.
     """
 
     text: str = ""
     registry: str = ""
     is_pinned: bool = False
+    repository: str = ""
+
+    @property
+    def span(self) -> tuple[str, str]:
+        """The first name of a repository that is wanted, and one that comes after all of them."""
+        if self.repository:
+            return self.repository, f"{self.repository} "  # no name has a space
+        if self.registry:
+            return f"{self.registry}/", f"{self.registry}{_AFTER_SLASH}"
+        return "", _LAST_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,8 @@ class NamedRow:
 
     `seen` is when an upstream or a bundle last said what the name means, `pulled` when a client
     last pulled the image (epoch seconds, 0: never). `is_pinned` says whether a pin has this name.
+    `former` is the tag by which clients have pulled an image that has no tag any more; "" if that
+    is not known.
     """
 
     repository: str
@@ -40,6 +54,7 @@ class NamedRow:
     is_rolled_back: bool
     pulled: float
     is_pinned: bool
+    former: str = ""
 
     @property
     def name(self) -> str:
@@ -68,15 +83,22 @@ _PINNED = """
     EXISTS (SELECT 1 FROM pins
         WHERE pins.repository = named.repository AND pins.reference = named.reference)
 """
+_FORMER = """
+    COALESCE((SELECT reference FROM pulls
+        WHERE pulls.digest = held.digest AND pulls.repository = held.repository
+        AND reference != '' AND reference NOT LIKE '%:%' ORDER BY pulled DESC LIMIT 1), '')
+"""
 # An image has no tag if neither a tag nor an index of its repository leads to it.
 _TAGGED = """
-    SELECT repository, tag AS reference, digest, checked AS seen, rolled_back FROM tags
+    SELECT repository, tag AS reference, digest, checked AS seen, rolled_back, '' AS former
+        FROM tags
         WHERE (repository, tag) > (:repository, :reference)
         AND repository >= :first AND repository < :last
         AND (:text = '' OR instr(lower(repository || ':' || tag), :text))
 """
-_UNTAGGED = """
-    SELECT repository, digest AS reference, digest, seen, 0 AS rolled_back FROM holdings AS held
+_UNTAGGED = f"""
+    SELECT repository, digest AS reference, digest, seen, 0 AS rolled_back, {_FORMER} AS former
+        FROM holdings AS held
         WHERE (repository, digest) > (:repository, :reference)
         AND (repository, digest) < (:until_repository, :until_reference)
         AND repository >= :first AND repository < :last
@@ -87,14 +109,14 @@ _UNTAGGED = """
             SELECT 1 FROM links JOIN holdings ON holdings.digest = parent
                 WHERE child = held.digest AND is_manifest AND repository = held.repository
         )
-"""
+"""  # noqa: S608 - all parts are constants
 
 
 def _write_query(names: str, end: str) -> str:
     """Return a query for `NamedRow`s; all parts are constants."""
     return f"""
         SELECT repository, reference, digest, seen, rolled_back, {_PULLED} AS pulled,
-            {_PINNED} AS is_pinned
+            {_PINNED} AS is_pinned, former
         FROM ({names}) AS named WHERE (NOT :is_pinned OR {_PINNED}) {end}
     """  # noqa: S608
 
@@ -102,7 +124,6 @@ def _write_query(names: str, end: str) -> str:
 _TAGGED_PAGE = _write_query(_TAGGED, "ORDER BY repository, reference LIMIT :most")
 _UNTAGGED_PAGE = _write_query(_UNTAGGED, "ORDER BY repository, reference LIMIT :most")
 _ALL = _write_query(f"{_TAGGED} UNION ALL {_UNTAGGED}", "")
-_LAST_NAME = "\U0010ffff"
 _BELOW = """
     WITH RECURSIVE below (digest) AS (
         SELECT ?1 UNION SELECT child FROM below JOIN links ON links.parent = below.digest
@@ -113,11 +134,6 @@ _MISSING = """
     SELECT NOT EXISTS (SELECT 1 FROM blobs WHERE digest = ?1)
         OR EXISTS (SELECT 1 FROM links WHERE parent = ?1 AND NOT is_manifest
             AND child NOT IN (SELECT digest FROM blobs WHERE digest = links.child))
-"""
-# What an index lists is added in Python, since an index may list another one.
-_SIZES = """
-    SELECT parent, SUM(COALESCE(blobs.size, 0)) FROM links LEFT JOIN blobs ON digest = child
-        WHERE NOT is_manifest GROUP BY parent
 """
 
 
@@ -184,17 +200,6 @@ class ImagePageCatalog:
             }
         )
 
-    async def list_sizes(self) -> Mapping[str, int]:
-        """Return how many bytes are stored below each known manifest, by digest.
-
-        This reads all references: seconds for a million of them. A blob that several manifests of
-        an index have counts for each of them.
-
-        Raises:
-            StoreError: the catalog refused.
-        """
-        return await self._database.survey(_list_sizes)
-
     async def count_images(self) -> int:
         """Return the number of tags.
 
@@ -208,22 +213,24 @@ class ImagePageCatalog:
 def _bind(
     wanted: ImageFilter, after: tuple[str, str], most: int, until: tuple[str, str] | None = None
 ) -> dict[str, object]:
-    registry = wanted.registry
+    first, last = wanted.span
     return {
         "repository": after[0],
         "reference": after[1],
         "until_repository": until[0] if until else _LAST_NAME,
         "until_reference": until[1] if until else _LAST_NAME,
-        "first": f"{registry}/" if registry else "",
-        "last": f"{registry}{_AFTER_SLASH}" if registry else _LAST_NAME,
+        "first": first,
+        "last": last,
         "text": wanted.text.lower(),
         "is_pinned": wanted.is_pinned,
         "most": most,
     }
 
 
-def _make_rows(found: Iterable[tuple[str, str, str, float, int, float, int]]) -> list[NamedRow]:
-    return [NamedRow(*row[:4], bool(row[4]), row[5], bool(row[6])) for row in found]
+def _make_rows(
+    found: Iterable[tuple[str, str, str, float, int, float, int, str]],
+) -> list[NamedRow]:
+    return [NamedRow(*row[:4], bool(row[4]), row[5], bool(row[6]), row[7]) for row in found]
 
 
 def _read_page(
@@ -247,31 +254,17 @@ def measure(rows: sqlite3.Connection, digest: str) -> StoredPart:
 
 def _find(rows: sqlite3.Connection, repository: str, reference: str) -> NamedRow | None:
     by_tag = """
-        SELECT repository, tag AS reference, digest, checked AS seen, rolled_back FROM tags
-            WHERE repository = :repository AND tag = :reference
+        SELECT repository, tag AS reference, digest, checked AS seen, rolled_back, '' AS former
+            FROM tags WHERE repository = :repository AND tag = :reference
     """
-    by_digest = """
-        SELECT repository, digest AS reference, digest, seen, 0 AS rolled_back FROM holdings
-            WHERE repository = :repository AND digest = :reference
-    """
+    by_digest = f"""
+        SELECT repository, digest AS reference, digest, seen, 0 AS rolled_back,
+            CASE WHEN EXISTS (
+                SELECT 1 FROM tags WHERE repository = held.repository AND digest = held.digest
+            ) THEN '' ELSE {_FORMER} END AS former
+            FROM holdings AS held WHERE repository = :repository AND digest = :reference
+    """  # noqa: S608 - all parts are constants
     names = by_digest if ":" in reference else by_tag
     values = {"repository": repository, "reference": reference, "is_pinned": False}
     found = _make_rows(rows.execute(_write_query(names, ""), values))
     return found[0] if found else None
-
-
-def _list_sizes(rows: sqlite3.Connection) -> dict[str, int]:
-    sizes: dict[str, int] = dict(rows.execute(_SIZES))
-    for digest, size in rows.execute(
-        "SELECT digest, blobs.size FROM manifests JOIN blobs USING (digest)"
-    ):
-        sizes[digest] = sizes.get(digest, 0) + size
-    indexes: dict[str, list[str]] = {}
-    for parent, child in rows.execute("SELECT parent, child FROM links WHERE is_manifest"):
-        indexes.setdefault(parent, []).append(child)
-
-    def add_up(digest: str, above: frozenset[str]) -> int:
-        below = [child for child in indexes.get(digest, ()) if child not in above]
-        return sizes.get(digest, 0) + sum(add_up(child, above | {digest}) for child in below)
-
-    return sizes | {digest: add_up(digest, frozenset()) for digest in indexes}

@@ -61,6 +61,7 @@ _KEEP_TIMES = """
         ON CONFLICT DO UPDATE SET pulled = MAX(pulled, excluded.pulled)
 """
 _FORGET_OLD = "DELETE FROM pulls WHERE pulled < ?1 AND (reference, client) != ('', '')"
+_FORGET_VISITS = "DELETE FROM client_visits WHERE seen < ?1"
 _FORGET_DELETED = """
     DELETE FROM pulls WHERE NOT EXISTS (
         SELECT 1 FROM holdings AS held
@@ -155,6 +156,7 @@ class PullCatalog:
 
         def change(rows: sqlite3.Connection) -> None:
             rows.execute(_FORGET_DELETED)
+            rows.execute(_FORGET_VISITS, (moment,))
             _forget_before(rows, moment)
 
         await self._database.write(change)

@@ -14,7 +14,7 @@ from registry.oci.platforms import parse_platform
 from registry.reports.console.images import split_name
 
 VERBS = ("pin", "unpin", "remove", "fetch", "rollback", "release")
-_OF_TAGS = ("rollback", "release")
+OF_TAGS = ("rollback", "release")
 _LONGEST = 1000  # characters of a name
 
 
@@ -81,7 +81,7 @@ def read_action(verb: str, name: str, digest: str, platform: str) -> Action:
     if verb not in VERBS:
         raise InvalidInput(f"{verb[:40]!r} is no action")
     repository, reference = read_image(name)
-    if verb in _OF_TAGS and not isinstance(reference, Tag):
+    if verb in OF_TAGS and not isinstance(reference, Tag):
         raise InvalidInput(f"{name[:80]!r} has no tag")
     if verb == "rollback" or digest:
         digest = str(Digest.parse(digest))

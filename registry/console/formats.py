@@ -64,6 +64,10 @@ class Formats:
         """Return a moment in the time of this machine: `2026-11-30 14:28`."""
         return f"{datetime.fromtimestamp(moment).astimezone():%Y-%m-%d %H:%M}"
 
+    def is_finite(self, moment: float) -> bool:
+        """Whether a moment ever comes."""
+        return math.isfinite(moment)
+
     def clock(self, moment: float) -> str:
         """Return a moment of this day as `14:28:07`, and others with their date."""
         local = datetime.fromtimestamp(moment).astimezone()

@@ -1,35 +1,29 @@
 """The pages: which template and which facts belong to a path."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from registry.access.shown_addresses import show_whole
-from registry.console.actions import read_action, read_image
-from registry.errors import ImageUnknown
+from registry.console.accounts import CHANGES, AccountPages
+from registry.console.accounts import LIST as ACCOUNTS
+from registry.console.actions import OF_TAGS, Action, read_action, read_image
+from registry.console.page import Page
+from registry.console.selection import LIST_FIELDS
+from registry.errors import ImageUnknown, InvalidInput
+from registry.oci.digest import Digest
 from registry.oci.names import format_image
 from registry.reports.console.facts import ConsoleFacts
 from registry.reports.console.image_detail import ImageDetail
 from registry.reports.console.image_reader import ImageReader
-from registry.reports.console.images import ImageQuery
+from registry.reports.console.images import ImageQuery, ImageRow
 from registry.reports.console.setup import find_address
 from registry.reports.console.setup_texts import list_snippets
 
 LONGEST = 300  # characters of a text that is searched for
 NAVIGATION = ("/", "/images", "/upstreams", "/clients", "/setup", "/events")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page: its template, its facts, which are also the JSON, and further values."""
-
-    template: str
-    report: object
-    path: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-    status: int = 200
 
 
 class Pages:
@@ -41,10 +35,16 @@ class Pages:
         reader: ImageReader,
         listen: tuple[str, int],
         registries: Sequence[str],
+        accounts: AccountPages | None = None,
         *,
         has_tls: bool,
     ) -> None:
-        """The mirror listens at `listen`, a host and a port, and mirrors these registries."""
+        """The mirror listens at `listen`, a host and a port, and mirrors these registries.
+
+        Without `accounts`, there are no pages of them.
+        """
+        self.navigation = NAVIGATION if accounts is None else (*NAVIGATION, ACCOUNTS)
+        self._accounts = accounts
         self._registries = registries
         self._facts = facts
         self._reader = reader
@@ -55,6 +55,8 @@ class Pages:
         """Return what makes the page of a path; None if there is none."""
         if path.startswith("/actions/"):
             return self._confirm
+        if self._accounts is not None and path in (ACCOUNTS, *CHANGES):
+            return self._accounts.read
         pages = {
             "/": self._show_overview,
             "/images": self._list_images,
@@ -77,13 +79,17 @@ class Pages:
             sort=asked.get("sort", "name"),
             after=asked.get("after", ""),
             is_pinned=asked.get("pinned", "") == "1",
+            repository=asked.get("in", "")[:LONGEST],
         )
-        freed = asked.get("freed", "")
         values = {
             "is_first": not query.after,
             "done": asked.get("done", ""),
-            "freed": int(freed[:18]) if freed.isdecimal() else 0,
+            "freed": _read_number(asked.get("freed", "")),
+            "count": _read_number(asked.get("n", "")),
+            "shown": urlencode({key: asked[key] for key in LIST_FIELDS if asked.get(key)}),
         }
+        if query.sort == "group":
+            return Page("groups", await self._facts.list_groups(query), "/images", values)
         return Page("images", await self._facts.list_images(query), "/images", values)
 
     async def _show_image(self, request: web.Request) -> Page:
@@ -103,16 +109,31 @@ class Pages:
         """
         asked = request.query
         verb = request.path.removeprefix("/actions/")
-        name, digest = asked.get("name", ""), asked.get("digest", "")
-        action = read_action(verb, name, digest, asked.get("platform", ""))
+        asked_name, digest = asked.get("name", ""), asked.get("digest", "")
+        action = read_action(verb, asked_name, digest, asked.get("platform", ""))
         detail: ImageDetail | None = None
         try:
             detail = await self._reader.describe(action.repository, action.reference)
         except ImageUnknown:
             if verb != "fetch":
                 raise
-        values = {"action": action, "image": format_image(action.repository, action.reference)}
+        name = format_image(action.repository, action.reference)
+        values: dict[str, Any] = {"action": action, "image": name}
+        if verb == "fetch":
+            where, what = action.repository, action.reference
+            values["plan"] = self._reader.plan_fetch(where, what, detail, action.platform)
+        if verb in OF_TAGS and detail is not None:
+            upstream = detail.history.upstream if detail.history else ""
+            values["target"] = await self._find_served(action, action.digest or upstream)
         return Page("confirm", detail, "/images", values)
+
+    async def _find_served(self, action: Action, digest: str) -> ImageRow | None:
+        """Return how much is stored of the image that a tag will serve; None if it is not known."""
+        try:
+            found = await self._reader.describe(action.repository, Digest.parse(digest))
+        except (ImageUnknown, InvalidInput):
+            return None
+        return found.image
 
     async def _list_upstreams(self, _: web.Request) -> Page:
         return Page("upstreams", await self._facts.list_upstreams(), "/upstreams")
@@ -133,3 +154,7 @@ class Pages:
         level = request.query.get("level", "")
         report = self._facts.list_events(level)
         return Page("events", report, "/events", {"level": level})
+
+
+def _read_number(text: str) -> int:
+    return int(text[:18]) if text.isdecimal() and text.isascii() else 0

@@ -10,24 +10,25 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from registry.console.actions import Actions, carry_out, read_action
 from registry.console.browser_requests import choose_language, is_own_form, wants_json
+from registry.console.changes import Changes
+from registry.console.forms import read_form
 from registry.console.languages import LANGUAGES
 from registry.console.live import LiveFeed
 from registry.console.messages import load_messages
-from registry.console.pages import NAVIGATION, Page, Pages
+from registry.console.page import Page
+from registry.console.pages import Pages
 from registry.console.rendering import Renderer
 from registry.console.security import LANGUAGE_COOKIE, add_security_headers, cookie_options
 from registry.console.static_files import FOR_EVER, PREFIX, load_files
-from registry.console.views import draw_days, draw_room
+from registry.console.views import draw_days, draw_space
 from registry.console.visitors import COOKIE, Visitor, Visitors
-from registry.errors import EntrepotError, InvalidInput, Unknown
+from registry.errors import AccountUnknown, EntrepotError, InvalidInput, Unknown
 from registry.reports.console.facts import ConsoleFacts
 from registry.reports.json import format_json
 
-LARGEST_FORM = 16 * 1024  # bytes
 _REFUSED = HTTPStatus.FORBIDDEN
-_OF_ONE_VISIT = ("lang", "done", "freed")  # values of addresses that no link repeats
+_OF_ONE_VISIT = ("lang", "done", "freed", "n")  # values of addresses that no link repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,13 @@ class Site:
         self,
         facts: ConsoleFacts,
         pages: Pages,
-        actions: Actions,
+        changes: Changes,
         visitors: Visitors,
         version: str,
     ) -> None:
         self._facts = facts
         self._pages = pages
-        self._actions = actions
+        self._changes = changes
         self._visitors = visitors
         self._version = version
         self._files = load_files()
@@ -123,7 +124,7 @@ class Site:
         values = self._describe_visit(visit) | {
             "current": page.path,
             "report": page.report,
-            "draw_room": draw_room,
+            "draw_space": draw_space,
             "draw_days": draw_days,
             **page.values,
         }
@@ -138,7 +139,7 @@ class Site:
         path = f"/{path.lstrip('/')}"  # two slashes would lead to another site
         links = {each: f"{path}?{urlencode([*query, ('lang', each)])}" for each in LANGUAGES}
         return {
-            "navigation": NAVIGATION,
+            "navigation": self._pages.navigation,
             "visitor": visitor,
             "has_login": self._visitors.has_login,
             "token": self._visitors.make_token(visitor),
@@ -150,7 +151,7 @@ class Site:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         if isinstance(error, InvalidInput):
             status = HTTPStatus.BAD_REQUEST
-        elif isinstance(error, Unknown):
+        elif isinstance(error, Unknown | AccountUnknown):
             status = HTTPStatus.NOT_FOUND
         return self._refuse(visit, "failed", status, str(error))
 
@@ -165,9 +166,9 @@ class Site:
 
     async def _change(self, visit: Visit) -> web.StreamResponse:
         request, visitor = visit.request, visit.visitor
-        form = await _read_form(request)
+        form = await read_form(request)
         is_own = is_own_form(request.headers)
-        if not is_own or not self._visitors.is_right(visitor, form.get("token", "")):
+        if not is_own or not self._visitors.is_right(visitor, form.get("token")):
             return self._refuse(visit, "old_form", _REFUSED)
         if request.path == "/logout":
             self._visitors.end(visitor)
@@ -176,13 +177,10 @@ class Site:
             return response
         if not visitor.may_change:
             return self._refuse(visit, "read_only", _REFUSED)
-        verb = request.path.removeprefix("/actions/")
-        digest, platform = form.get("digest", ""), form.get("platform", "")
-        action = read_action(verb, form.get("name", ""), digest, platform)
-        done = await carry_out(action, self._actions)
-        if verb == "remove":
-            return _lead_to(f"/images?{urlencode({'done': done.key, 'freed': done.freed})}")
-        return _lead_to(f"/image?{urlencode({'name': action.name, 'done': done.key})}")
+        answer = await self._changes.carry_out(request.path, form, visitor.name)
+        if answer is None:
+            return self._refuse(visit, "unknown", HTTPStatus.NOT_FOUND)
+        return _lead_to(answer) if isinstance(answer, str) else self._show(visit, answer)
 
     async def _log_in(self, visit: Visit) -> web.StreamResponse:
         request = visit.request
@@ -190,11 +188,11 @@ class Site:
             return _lead_to("/")
         if request.method != "POST":
             return self._ask(visit, "", HTTPStatus.OK)
-        form = await _read_form(request)
+        form = await read_form(request)
         if not is_own_form(request.headers):
             return self._refuse(visit, "old_form", _REFUSED)
         try:
-            operator = await self._visitors.log_in(form, request.remote)
+            operator = await self._visitors.log_in(form.choose("name", "password"), request.remote)
         except EntrepotError:  # whatever is wrong, the answer is the same
             return self._ask(visit, "login.wrong", _REFUSED)
         if not operator.is_allowed:
@@ -230,28 +228,14 @@ class Site:
         try:
             values: dict[str, Any] = {
                 "health": await self._facts.judge(),
-                "room": self._facts.read_room(),
+                "space": self._facts.read_space(),
                 "downloads": self._facts.take_downloads(),
-                "draw_room": draw_room,
+                "draw_space": draw_space,
             }
         except (EntrepotError, OSError):
             return {}
-        names = ("health", "room", "downloads")
+        names = ("health", "space", "downloads")
         return {name: self._renderer.render(f"_{name}", language, **values) for name in names}
-
-
-async def _read_form(request: web.Request) -> Mapping[str, str]:
-    """Return the fields of a form, without files.
-
-    Raises:
-        InvalidInput: it is too large, or no form.
-    """
-    kind = request.content_type
-    length = request.content_length
-    if kind != "application/x-www-form-urlencoded" or length is None or length > LARGEST_FORM:
-        raise InvalidInput("this is not a form of the console")
-    fields = await request.post()
-    return {key: value for key, value in fields.items() if isinstance(value, str)}
 
 
 def _lead_to(path: str) -> web.Response:

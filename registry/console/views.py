@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from registry.reports.console.overview import Room
+from registry.reports.console.overview import DiskSpace
 from registry.reports.traffic import Day
 
 TALLEST = 20.0  # the height of the picture of days
@@ -19,17 +19,17 @@ class BarPart:
     size: int
 
 
-def draw_room(room: Room) -> Sequence[BarPart]:
+def draw_space(space: DiskSpace) -> Sequence[BarPart]:
     """Return the parts of the bar of the used space, of which the limit is the whole."""
-    whole = max(room.limit, room.used, 1)
-    pinned = min(room.pinned or 0, room.used)
-    others = max(0, room.used - pinned - room.downloading - room.damaged)
+    whole = max(space.limit, space.used, 1)
+    pinned = min(space.pinned or 0, space.used)
+    others = max(0, space.used - pinned - space.downloading - space.damaged)
     sizes = {
         "pinned": pinned,
         "images": others,
-        "downloading": room.downloading,
-        "damaged": room.damaged,
-        "unused": max(0, min(room.limit - room.used, room.free - room.reserve)),
+        "downloading": space.downloading,
+        "damaged": space.damaged,
+        "unused": max(0, min(space.limit - space.used, space.free - space.reserve)),
     }
     parts: list[BarPart] = []
     start = 0.0

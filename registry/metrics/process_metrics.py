@@ -46,7 +46,7 @@ class Metrics:
         end of the `with` block: the next process goes on with them.
 
         Raises:
-            OSError: the disk has no room for the files. `Metrics()` then counts in this process's
+            OSError: the disk has no space for the files. `Metrics()` then counts in this process's
                 memory, where the console does not see it.
         """
         with open_values(folder) as value_class:
@@ -183,7 +183,7 @@ class Metrics:
         )
         self.evicted_bytes = self._count(
             "entrepot_evicted_bytes",
-            "Bytes of blobs that were deleted to make room for others.",
+            "Bytes of blobs that were deleted to free space for others.",
         )
         self.passed_through = self._count(
             "entrepot_passed_through",

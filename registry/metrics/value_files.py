@@ -26,7 +26,7 @@ def open_values(folder: Path) -> Iterator[type]:
     block, and the next process goes on with them.
 
     Raises:
-        OSError: the disk has no room for the files.
+        OSError: the disk has no space for the files.
     """
     number, lock = _take_place(folder)
     try:
@@ -95,7 +95,7 @@ class _ValueFile(MmapedDict):
         """Return the numbers of the file, and where among them the value of `key` is.
 
         Raises:
-            OSError: the value is a new one, and the disk has no room for it.
+            OSError: the value is a new one, and the disk has no space for it.
         """
         if key not in self._positions:
             self._make_room(len(key.encode()) + _PADDING)

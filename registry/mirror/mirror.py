@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from registry.content.client_visits import ClientVisits
 from registry.mirror.blobs import Blobs
 from registry.mirror.circles import Circles
 from registry.mirror.manifests import Manifests
@@ -17,7 +18,7 @@ class Mirror:
     """`table` finds the repository of a request; the others find manifests, blobs and lists.
 
     `via` refuses requests that this mirror has sent itself, and `circles` those of a mirror for
-    which this one waits. `rules` say what may be mirrored.
+    which this one waits. `rules` say what may be mirrored, `visits` who has asked.
     """
 
     table: UpstreamTable
@@ -28,3 +29,4 @@ class Mirror:
     blobs: Blobs
     lists: TagsAndReferrers
     repositories: RepositoryList
+    visits: ClientVisits

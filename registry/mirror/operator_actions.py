@@ -1,4 +1,4 @@
-"""What operators do with single images in the console: keep, remove, download, roll back."""
+"""What operators do with images in the console: keep, remove, download, roll back."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -14,8 +14,10 @@ from registry.oci.names import Reference, Repository, Tag, format_image
 from registry.oci.platforms import own_platform
 from registry.tasks import Tasks
 
+Image = tuple[Repository, Reference]
 OpenPrefetcher = Callable[[], AbstractAsyncContextManager[Prefetcher]]
 MOST_FETCHES = 4  # images that are downloaded at the same time for operators
+_MOST_NAMED = 20  # images whose names the log has, of those that were changed together
 
 
 class OperatorActions:
@@ -72,6 +74,39 @@ class OperatorActions:
             raise ImagePinned(pin, name)
         freed = await self._deletion.carry_out(plan.removals)
         self._log.info("image removed", image=name, freed=freed)
+        return freed
+
+    async def pin_all(self, images: Sequence[Image]) -> None:
+        """Keep several images until they are unpinned.
+
+        Raises:
+            ImageUnknown: one of them is not stored here; none was pinned.
+            StoreError: the catalog or the disk refused.
+        """
+        await self._images.pin(await self._images.plan_pins(images, []))
+        self._log.info("images pinned", count=len(images), images=_name_some(images))
+
+    async def unpin_all(self, images: Sequence[Image]) -> None:
+        """Remove the pins of several images, as far as there are any.
+
+        Raises:
+            StoreError: the catalog or the disk refused.
+        """
+        count = await self._images.unpin(images)
+        self._log.info("images unpinned", count=count, images=_name_some(images))
+
+    async def remove_all(self, images: Sequence[Image]) -> int:
+        """Remove several images, apart from those that a pin keeps; return how many bytes it freed.
+
+        Raises:
+            ImagePinned: one of them was pinned at this moment; nothing was removed.
+            StoreError, OSError: the catalog or the disk refused.
+        """
+        plan = await self._deletion.plan(images)
+        freed = await self._deletion.carry_out(plan.removals)
+        removed = [image for image in images if image not in plan.refused]
+        names = _name_some(removed)
+        self._log.info("images removed", count=len(removed), freed=freed, images=names)
         return freed
 
     async def roll_back(self, repository: Repository, tag: Tag, digest: Digest) -> None:
@@ -156,3 +191,8 @@ class OperatorActions:
                 name = [(repository, reference)]
                 planned = await self._images.plan_pins(name, sorted(platforms))
                 await self._images.pin(planned)
+
+
+def _name_some(images: Sequence[Image]) -> str:
+    names = ", ".join(format_image(*each) for each in images[:_MOST_NAMED])
+    return names if len(images) <= _MOST_NAMED else f"{names}, …"

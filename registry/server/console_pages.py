@@ -59,7 +59,12 @@ class ConsolePages:
         Raises:
             StoreError: the catalog or the accounts cannot be read.
         """
-        from registry.console.pages import Pages  # noqa: PLC0415 - only here, as the module says
+        from registry.console.accounts import (  # noqa: PLC0415 - only here, as the module says
+            AccountPages,
+        )
+        from registry.console.changes import Changes  # noqa: PLC0415
+        from registry.console.pages import Pages  # noqa: PLC0415
+        from registry.console.selection import SelectionPages  # noqa: PLC0415
         from registry.console.site import Site  # noqa: PLC0415
         from registry.console.visitors import Visitors  # noqa: PLC0415
         from registry.wiring.access import build_operators  # noqa: PLC0415
@@ -79,8 +84,21 @@ class ConsolePages:
         )
         has_tls = shared.tls is not None
         registries = tuple(shared.settings.upstreams)
-        pages = Pages(services.facts, services.reader, self._address, registries, has_tls=has_tls)
-        return Site(services.facts, pages, services.actions, visitors, VERSION)
+        accounts = None
+        if services.accounts is not None:
+            has_rules = bool(shared.settings.access.rules)
+            accounts = AccountPages(services.accounts, has_rules=has_rules)
+        pages = Pages(
+            services.facts,
+            services.reader,
+            self._address,
+            registries,
+            accounts,
+            has_tls=has_tls,
+        )
+        selection = SelectionPages(services.selection, services.actions)
+        changes = Changes(services.actions, selection, accounts)
+        return Site(services.facts, pages, changes, visitors, VERSION)
 
     def end_answers(self) -> None:
         """End the live events: the server waits for all answers, and these have no end."""

@@ -7,7 +7,7 @@ from functools import partial
 
 from aiohttp import web
 
-from registry.api.access_log import AccessLog
+from registry.api.access_log import AccessLog, NoteVisit
 from registry.api.admission import Admission
 from registry.api.connection import ClientServer
 from registry.api.middleware import Middleware
@@ -55,7 +55,7 @@ async def run_worker(service: Service, shared: SharedResources, number: int) -> 
         mirror = await stack.enter_async_context(
             service.open_mirror(shared.settings, shared.folder, metrics)
         )
-        access_log = await _open_log(stack, shared, metrics)
+        access_log = await _open_log(stack, shared, metrics, mirror.visits.prepare)
         proxies, show_address = build_proxies(shared.settings), access_log.show_address
         probes = _find_probes(shared, number, access_log)
         admission, page = _admit(shared, metrics), make_front_page(shared)
@@ -114,7 +114,9 @@ async def _stop_accepting(accepting: asyncio.Task[None], listener: Listener) -> 
     await asyncio.sleep(LAST_REQUEST_WAIT)
 
 
-async def _open_log(stack: AsyncExitStack, shared: SharedResources, metrics: Metrics) -> AccessLog:
+async def _open_log(
+    stack: AsyncExitStack, shared: SharedResources, metrics: Metrics, note_visit: NoteVisit
+) -> AccessLog:
     """Open the access log and the records, which `stack` closes after the server."""
     settings = shared.settings
     # Opened before the records, so closed after them: the last ones say who has pulled too.
@@ -123,7 +125,7 @@ async def _open_log(stack: AsyncExitStack, shared: SharedResources, metrics: Met
     records = await stack.enter_async_context(
         open_records(settings, shared.folder, metrics, note_use)
     )
-    return AccessLog(metrics, build_show_address(settings), records, note_use)
+    return AccessLog(metrics, build_show_address(settings), records, note_use, note_visit)
 
 
 def _admit(shared: SharedResources, metrics: Metrics) -> Admission | None:

@@ -37,6 +37,7 @@ from registry.tasks import Tasks
 
 if TYPE_CHECKING:
     from registry.access.account_changes import AccountChanges
+    from registry.access.operator_accounts import OperatorAccounts
     from registry.access.operators import Operators
     from registry.access.record_reader import RecordReader
 
@@ -89,7 +90,17 @@ def build_operators(settings: Settings, folder: DataFolder, metrics: Metrics) ->
 
     if settings.access.mode == "open":
         return None
-    return Operators(build_access(settings, folder, metrics).control)
+    uses = UseRecorder(UseFiles(folder.last_uses))
+    return Operators(build_access(settings, folder, metrics).control, uses)
+
+
+def build_operator_accounts(settings: Settings, locks: ExclusiveLocks) -> "OperatorAccounts | None":
+    """Return what changes accounts for operators in the console; None if there are no accounts."""
+    if settings.access.mode == "open":
+        return None
+    from registry.access.operator_accounts import OperatorAccounts  # noqa: PLC0415 - for pages
+
+    return OperatorAccounts(open_accounts(settings, locks))
 
 
 def build_proxies(settings: Settings) -> TrustedProxies:

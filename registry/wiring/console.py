@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from registry.catalog.client_visits import ClientVisitCatalog
 from registry.catalog.database import Database
+from registry.catalog.image_groups import ImageGroupCatalog
 from registry.catalog.image_pages import ImagePageCatalog
 from registry.catalog.pull_clients import PullClientCatalog
 from registry.catalog.rate_limits import RateLimitCatalog
@@ -24,6 +26,7 @@ from registry.oci.rate_limits import RateLimit
 from registry.reports.console.downloads import DownloadWatch
 from registry.reports.console.facts import ConsoleFacts, Sources
 from registry.reports.console.image_reader import ImageReader
+from registry.reports.console.selection import SelectionReader
 from registry.reports.console.upstreams import UpstreamFacts, UpstreamReport, report_upstreams
 from registry.reports.tag_history import TagReport, read_tag_report
 from registry.reports.upstreams import list_known, order_endpoints
@@ -31,6 +34,7 @@ from registry.settings.model import Settings
 from registry.settings.rates import find_minute
 from registry.store.data_folder import DataFolder
 from registry.tasks import Tasks
+from registry.wiring.access import build_operator_accounts
 from registry.wiring.content import ContentServices, open_handles
 from registry.wiring.data_folder import open_database
 from registry.wiring.known_endpoints import read_known
@@ -38,6 +42,9 @@ from registry.wiring.pulls import open_warming
 from registry.wiring.running_downloads import find_downloads
 from registry.wiring.tag_control import build_tag_control
 from registry.wiring.upstream_rules import build_tag_delays
+
+if TYPE_CHECKING:
+    from registry.access.operator_accounts import OperatorAccounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,8 @@ class ConsoleServices:
     facts: ConsoleFacts
     reader: ImageReader
     actions: OperatorActions
+    selection: SelectionReader
+    accounts: "OperatorAccounts | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,7 @@ async def open_console(
             content.deletion,
             partial(_read_history, settings, content, control),
             settings.upstreams.__contains__,
+            content.images.list_pins,
         )
         actions = OperatorActions(
             content.images,
@@ -95,7 +105,9 @@ async def open_console(
             tasks,
             is_offline=settings.offline,
         )
-        yield ConsoleServices(facts, reader, actions)
+        selection = SelectionReader(pages, sources.groups, content.deletion)
+        accounts = build_operator_accounts(settings, content.locks)
+        yield ConsoleServices(facts, reader, actions, selection, accounts)
 
 
 def _build_sources(
@@ -110,7 +122,9 @@ def _build_sources(
     return Sources(
         version=state.version,
         images=ImagePageCatalog(database),
+        groups=ImageGroupCatalog(database),
         clients=PullClientCatalog(database),
+        visits=ClientVisitCatalog(database),
         find_trouble=state.find_trouble,
         read_space=partial(_read_space, settings, folder, usage),
         break_down=usage.break_down,

@@ -6,12 +6,14 @@ from functools import cached_property
 
 from registry.access.shown_addresses import choose_form
 from registry.catalog.blob_access import BlobAccessCatalog
+from registry.catalog.client_visits import ClientVisitCatalog
 from registry.catalog.database import Database
 from registry.catalog.deliveries import DeliveryCatalog
 from registry.catalog.manifests import ManifestCatalog
 from registry.catalog.pulls import PullCatalog
 from registry.catalog.upstream_lists import UpstreamListCatalog
 from registry.content.backup import DataHandles
+from registry.content.client_visits import ClientVisits
 from registry.content.pull_log import PullLog
 from registry.metrics.process_metrics import Metrics
 from registry.mirror.background_proofs import BackgroundProofs
@@ -116,6 +118,8 @@ class PullServices:
     def build_mirror(self) -> Mirror:
         """Return the mirror of this worker."""
         self._tasks.keep(self._downloads.keep_releasing())
+        visits = ClientVisits(ClientVisitCatalog(self._database), self._clock)
+        self._tasks.keep(visits.keep_flushing())
         return Mirror(
             table=UpstreamTable(self._settings.registries),
             via=self._via,
@@ -125,6 +129,7 @@ class PullServices:
             blobs=self._build_blobs(),
             lists=self._build_lists(),
             repositories=RepositoryList(self._manifest_catalog),
+            visits=visits,
         )
 
     def _build_manifests(self) -> Manifests:

@@ -29,6 +29,7 @@ from registry.upstream import (
     www_authenticate,
 )
 from tests.architecture.access_sentences import ACCESS_SENTENCES
+from tests.architecture.console_sentences import CONSOLE_SENTENCES
 from tests.architecture.page_sentences import list_sentences
 from tests.architecture.source import ROOT, read_sources
 from tests.architecture.tag_sentences import ADVICE, TAG_SENTENCES
@@ -124,12 +125,6 @@ SHOWN: Mapping[str, str] = MappingProxyType(
         "With `--key` too, the signature has to be made with a key of both.": "unit/bundle/test_policy.py::test_a_key_of_both_is_needed",
         "The signature is checked over the same bytes that are used.": "integration/test_bundle_import.py::test_pinned_keys_decide",
         # Open ports
-        'With `access.mode = "open"`, the console has no login: keep `server.console` on the loopback address, or behind a server that has a login.': ADVICE,
-        "Whoever reaches it then sees images, clients and events, and only programs on the machine of the mirror may change something.": "unit/console/test_visitors.py::test_without_accounts_only_this_machine_changes_things",
-        'With `"users"`, only users of the group `admin` see its pages, after a login; `/livez`, `/readyz` and `/metrics` stay open.': "integration/test_console_actions.py::test_with_accounts_everybody_has_to_log_in",
-        "A form changes something only if it is from a page of the console.": "integration/test_console_actions.py::test_other_sites_cannot_send_forms integration/test_console_actions.py::test_a_form_needs_the_value_of_its_page",
-        "Names and errors of upstreams are shown as text, and no page runs a script of another site.": "integration/test_console_pages.py::test_wrong_names_are_told_as_text integration/test_console_pages.py::test_each_page_forbids_scripts_of_others",
-        "It answers only if it is asked for by an address, by a name without a dot, or by a name in `server.console_hosts`, so that no web page can read it through a browser.": "integration/test_console.py::test_the_console_answers_to_its_own_names",
         "If you put a reverse proxy in front, turn off its compression and buffering, and write its network into `server.trusted_proxies`: then the log, the rules and the limits use the addresses of the clients.": "integration/test_trusted_proxies.py::test_rules_use_the_address_of_the_client integration/test_trusted_proxies.py::test_the_log_and_the_history_have_the_address_of_the_client",
         "What any other client says in `Forwarded` or `X-Forwarded-For` is not believed, and neither is a proxy whose two headers say different things.": "integration/test_trusted_proxies.py::test_headers_of_others_are_not_believed unit/access/test_proxies.py::test_headers_that_disagree_are_not_believed",
         "A client whose address is not known in this way is in no group of `access.networks`, also if its proxy is.": "integration/test_trusted_proxies.py::test_a_client_is_never_taken_for_its_proxy",
@@ -168,6 +163,7 @@ SHOWN: Mapping[str, str] = MappingProxyType(
     }
     | ACCESS_SENTENCES
     | TAG_SENTENCES
+    | CONSOLE_SENTENCES
     | THREAT_SENTENCES
 )
 

@@ -20,7 +20,8 @@ MIB = 1 << 20
 NAME = "docker.io/team/app:1"
 PAGES = (
     *("/", "/images", path_of(NAME), "/upstreams", "/clients", "/setup", "/events"),
-    f"/actions/remove?name={NAME}",
+    *(f"/actions/remove?name={NAME}", f"/actions/fetch?name={NAME}"),
+    *("/images?sort=group", "/images?in=docker.io/team/app"),
 )
 
 
@@ -128,6 +129,31 @@ def test_actions_ask_first_and_then_do(
     expect(page.get_by_text("The image was removed; this freed")).to_be_visible()
     expect(page.get_by_role("link", name=NAME)).to_have_count(0)
     assert watched.problems == []
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_several_images_ask_once(
+    mirror: MirrorProcess, open_page: OpenPage, has_script: bool
+) -> None:
+    """Boxes, one page that says what is freed together, and back to the list; no script needed."""
+    page = open_page(f"{mirror.console}/images", java_script_enabled=has_script).page
+    everything = page.get_by_label("Select all on this page")
+    if has_script:
+        everything.check()
+        expect(page.locator("tbody .box input:checked")).to_have_count(3)
+        everything.uncheck()
+    else:
+        expect(everything).to_be_hidden()
+    page.get_by_label("Order").select_option("by repository")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_label("Select docker.io/team/app", exact=True).check()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("heading", name="Remove 2 images")).to_be_visible()
+    expect(page.get_by_text("This removes their names, and frees")).to_be_visible()
+    page.get_by_role("button", name="Remove them").click()
+    expect(page.get_by_text("The selected images were removed")).to_be_visible()
+    expect(page.get_by_role("link", name="docker.io/team/app")).to_have_count(0)
+    expect(page.get_by_role("link", name="docker.io/library/redis")).to_be_visible()
 
 
 def test_a_keyboard_is_enough(mirror: MirrorProcess, open_page: OpenPage) -> None:

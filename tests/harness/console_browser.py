@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -34,15 +35,15 @@ class ConsoleBrowser:
         path: str,
         headers: dict[str, str] | None = None,
         *,
-        form: dict[str, str] | None = None,
+        form: Mapping[str, str | Sequence[str]] | None = None,
     ) -> Answer:
-        """Send a GET, or a POST with a form."""
+        """Send a GET, or a POST with a form, in which a field may have several values."""
         sent = {"Accept": HTML, **(headers or {})}
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{key}={value}" for key, value in self.cookies.items())
         body = None
         if form is not None:
-            body = urlencode(form)
+            body = urlencode(form, doseq=True)
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         connection = http.client.HTTPConnection(self._address, timeout=30)
         try:

@@ -57,11 +57,11 @@ def test_a_pinned_image_is_not_removed(console: ConsoleBrowser) -> None:
 def test_a_removal_frees_what_it_has_said(console: ConsoleBrowser) -> None:
     """The bytes on the page before are those that the removal has freed."""
     said = console.read(path_of(NAME))["frees"]
-    used = console.read("/")["room"]["used"]
+    used = console.read("/")["space"]["used"]
     done = console.act("remove", NAME)
 
     assert done.headers["location"] == f"/images?done=done.remove&freed={said}"
-    assert said == used - console.read("/")["room"]["used"] > 0
+    assert said == used - console.read("/")["space"]["used"] > 0
     assert console.ask(path_of(NAME)).status == 404
 
 
@@ -103,11 +103,14 @@ def test_a_tag_is_rolled_back_and_released(make_mirror: MirrorMaker, hub: FakeUp
     newer = hub.add_image("team/app", "1", [make_layer(2)])
     keep(mirror, newer)
 
+    page = console.ask(f"/actions/rollback?name={NAME}&digest={former.digest}").text
+    assert "The image that it then serves is stored:" in page
     console.act("rollback", NAME, digest=former.digest)
     history = console.read(path_of(NAME))["history"]
     assert former.digest == history["serves"]
     assert history["rolled_back"] > 0
 
+    assert "Nothing is downloaded." in console.ask(f"/actions/release?name={NAME}").text
     console.act("release", NAME)
     assert console.read(path_of(NAME))["history"]["rolled_back"] == 0
 

@@ -75,7 +75,7 @@ def test_the_overview_counts_what_is_stored(console: ConsoleBrowser) -> None:
     assert overview["version"] == __version__
     assert overview["images"] == 1
     assert overview["clients"] == 1
-    assert overview["room"]["used"] == overview["largest"][0]["size"]
+    assert overview["space"]["used"] == overview["largest"][0]["size"]
     assert "All is well." in console.ask("/").text
 
 
@@ -88,7 +88,7 @@ def test_the_console_and_the_command_say_the_same(
 
     assert overview["traffic"] == said["traffic"]
     assert overview["traffic"]["today"]["requests"] > 0
-    assert (overview["room"]["used"], overview["room"]["limit"]) == (
+    assert (overview["space"]["used"], overview["space"]["limit"]) == (
         said["space"]["used"],
         said["space"]["limit"],
     )

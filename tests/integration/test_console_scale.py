@@ -39,6 +39,8 @@ def test_pages_of_a_large_mirror_are_fast(
             "/images?sort=pulled",
             "/images?q=app-0004",
             "/images?q=absent",
+            "/images?sort=group",
+            f"/images?in={middle}",
             f"/image?name={middle}:1.1",
             "/clients",
         )

@@ -18,8 +18,8 @@ from registry.oci.digest import Digest
 MAX_COUNT = 9999
 LABEL = 512  # bytes of `volume.json` without its parts, at most
 _ENTRY = 512  # bytes that a part takes in `volume.json`, at most
-_LEAST_ROOM = 2048  # bytes; a volume that has less room counts as full
-_SMALLEST = 64 * 1024  # bytes; a volume has to have at least so much room for blobs
+_LEAST_ROOM = 2048  # bytes; a volume that has less space counts as full
+_SMALLEST = 64 * 1024  # bytes; a volume has to have at least so much space for blobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +119,10 @@ def cut(
 
     The small files take `head` bytes of each volume. The first `first` blobs (manifests and
     configs) are placed first, in order. The others follow, the largest first, each in the first
-    volume that has room. The pieces of a volume are in the order of `blobs`.
+    volume that has space. The pieces of a volume are in the order of `blobs`.
 
     Raises:
-        VolumeTooSmall: the small files leave too little room, or there would be too many volumes.
+        VolumeTooSmall: the small files leave too little space, or there would be too many volumes.
     """
     room = limit - head - measure("volume.json", LABEL) - len(END)
     least = max(_SMALLEST, sum(size for _, size in blobs) // MAX_COUNT)
@@ -133,7 +133,7 @@ def cut(
     early = {digest for digest, _ in blobs[:first]}
     pieces.sort(key=lambda each: (each.digest not in early, -each.size, order[each.digest]))
     volumes: list[list[Piece]] = []
-    left: dict[int, int] = {}  # bytes of room, by the number of each volume that is not full
+    left: dict[int, int] = {}  # bytes of space, by the number of each volume that is not full
     for piece in pieces:
         cost = _cost(piece)
         number = next((n for n, space in left.items() if space >= cost), len(volumes))

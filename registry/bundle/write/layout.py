@@ -99,7 +99,7 @@ class PackedBundle:
         Blobs that are larger than a volume are read, to compute the digests of their parts.
 
         Raises:
-            VolumeTooSmall: the small files of every volume leave too little room for blobs.
+            VolumeTooSmall: the small files of every volume leave too little space for blobs.
             StoreError: a blob that is cut could not be read.
             BundleInvalid: its bytes have changed on disk.
         """

@@ -13,12 +13,11 @@ from registry.cli.printing import Verbatim
 from registry.cli.session import Config, Json
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_age, format_moment
-from registry.reports.accounts import NewToken, TokenReport
+from registry.reports.accounts import NewToken, TokenReport, report_token
 from registry.settings.values import Refusal, parse_duration
 
 if TYPE_CHECKING:
     from registry.access.account_changes import AccountChanges
-    from registry.access.accounts import Token
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the token.")]
 _Expires = Annotated[
@@ -92,7 +91,7 @@ def remove_token(name: _Name, config: Config = None, as_json: Json = False) -> N
     """
 
     async def remove(accounts: "AccountChanges") -> TokenReport:
-        return _describe(await accounts.remove_token(name))
+        return report_token(await accounts.remove_token(name), time.time())
 
     with_accounts(config, remove, _draw_removed, as_json=as_json)
 
@@ -110,7 +109,8 @@ def list_tokens(config: Config = None, as_json: Json = False) -> None:
     async def read(accounts: "AccountChanges") -> list[TokenReport]:
         tokens = accounts.read().tokens.values()
         by_name = sorted(tokens, key=lambda token: token.name)
-        return [_describe(each, accounts.find_last_use(each)) for each in by_name]
+        now = time.time()
+        return [report_token(each, now, accounts.find_last_use(each)) for each in by_name]
 
     with_accounts(config, read, _draw_tokens, as_json=as_json)
 
@@ -131,9 +131,3 @@ def _format_end(token: TokenReport) -> str:
     if token.has_expired:
         return f"expired {format_age(token.expires)}"
     return "never" if math.isinf(token.expires) else format_moment(token.expires)
-
-
-def _describe(token: "Token", last_used: float | None = None) -> TokenReport:
-    is_over = time.time() >= token.expires
-    groups = tuple(sorted(token.groups))
-    return TokenReport(token.name, groups, token.made, token.expires, is_over, last_used)

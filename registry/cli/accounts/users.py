@@ -11,11 +11,10 @@ from registry.cli.messages import MISUSED, fail
 from registry.cli.session import Config, Json
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_age
-from registry.reports.accounts import UserReport
+from registry.reports.accounts import UserReport, report_user
 
 if TYPE_CHECKING:
     from registry.access.account_changes import AccountChanges
-    from registry.access.accounts import User
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the user.")]
 _Stdin = Annotated[
@@ -56,7 +55,7 @@ def add_user(
 
     async def add(accounts: "AccountChanges") -> UserReport:
         password = None if no_password else _read_password(from_stdin=password_stdin)
-        return _describe(await accounts.add_user(name, password, groups or ()))
+        return report_user(await accounts.add_user(name, password, groups or ()))
 
     with_accounts(config, add, _draw_added, as_json=as_json, adds=True, by_password=not no_password)
 
@@ -79,7 +78,7 @@ def change_password(
     async def change(accounts: "AccountChanges") -> UserReport:
         accounts.read().get_user(name)  # before the password is asked for
         password = _read_password(from_stdin=password_stdin)
-        return _describe(await accounts.set_password(name, password))
+        return report_user(await accounts.set_password(name, password))
 
     with_accounts(config, change, _draw_changed, as_json=as_json)
 
@@ -104,7 +103,7 @@ def remove_user(name: _Name, config: Config = None, as_json: Json = False) -> No
     """
 
     async def remove(accounts: "AccountChanges") -> UserReport:
-        return _describe(await accounts.remove_user(name))
+        return report_user(await accounts.remove_user(name))
 
     with_accounts(config, remove, _draw_removed, as_json=as_json)
 
@@ -121,7 +120,7 @@ def list_users(config: Config = None, as_json: Json = False) -> None:
 
     async def read(accounts: "AccountChanges") -> list[UserReport]:
         users = sorted(accounts.read().users.items())
-        return [_describe(each, accounts.find_last_use(each)) for _, each in users]
+        return [report_user(each, accounts.find_last_use(each)) for _, each in users]
 
     with_accounts(config, read, _draw_users, as_json=as_json)
 
@@ -136,8 +135,3 @@ def _draw_users(users: Sequence[UserReport]) -> Iterator[str | Table]:
         made, used = format_age(user.made), format_last_use(user.last_used)
         table.add_row(user.name, " ".join(user.groups) or "-", how, made, used)
     yield table
-
-
-def _describe(user: "User", last_used: float | None = None) -> UserReport:
-    groups, has_password = tuple(sorted(user.groups)), bool(user.password)
-    return UserReport(user.name, groups, has_password, user.made, last_used)

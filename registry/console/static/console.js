@@ -81,3 +81,12 @@ for (const form of document.querySelectorAll("form[data-filter]")) {
     filter(form);
   });
 }
+
+// A box with data-all checks or unchecks all other boxes of its table.
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-all]")) {
+    for (const box of event.target.closest("table").querySelectorAll("tbody .box input")) {
+      box.checked = event.target.checked;
+    }
+  }
+});

@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from registry.catalog.client_visits import ClientVisitCatalog
+from registry.catalog.image_groups import ImageGroupCatalog
 from registry.catalog.image_pages import ImageFilter, ImagePageCatalog
 from registry.catalog.pull_clients import PullClientCatalog
 from registry.catalog.usage import UsageTotals
 from registry.content.traffic import DayRow
 from registry.oci.rate_limits import RateLimit
-from registry.reports.console.clients import ClientList, ClientReport
+from registry.reports.console.clients import ClientList, ClientReport, VisitReport
 from registry.reports.console.downloads import DownloadReport, DownloadWatch
 from registry.reports.console.events import (
     EventList,
@@ -23,12 +25,14 @@ from registry.reports.console.health import Health, Signs, find_worst
 from registry.reports.console.images import (
     PAGE,
     SORTS,
+    GroupList,
+    GroupReport,
     ImageList,
     ImageQuery,
     ImageRow,
     sort_names,
 )
-from registry.reports.console.overview import Overview, Room, find_full_in
+from registry.reports.console.overview import DiskSpace, Overview, find_full_in
 from registry.reports.console.totals import StoreTotals, Totals
 from registry.reports.console.upstreams import UpstreamList, UpstreamReport
 from registry.reports.space import find_growth
@@ -52,7 +56,9 @@ class Sources:
 
     version: str
     images: ImagePageCatalog
+    groups: ImageGroupCatalog
     clients: PullClientCatalog
+    visits: ClientVisitCatalog
     find_trouble: Callable[[], Awaitable[str]]
     read_space: Callable[[], tuple[int, int, int, int]]
     break_down: Callable[[], Awaitable[UsageTotals]]
@@ -75,8 +81,9 @@ class ConsoleFacts:
     def __init__(self, sources: Sources) -> None:
         self._refused, self._counted_at = 0, 0.0
         self._sources = sources
-        images = sources.images
-        self._totals = StoreTotals(sources.break_down, images.list_sizes, images.list_ordered)
+        self._totals = StoreTotals(
+            sources.break_down, sources.groups.list_sizes, sources.images.list_ordered
+        )
 
     async def read_overview(self) -> Overview:
         """Return the facts of the first page.
@@ -88,13 +95,13 @@ class ConsoleFacts:
         limits = await sources.read_limits()
         upstreams = sources.read_upstreams(now, limits)
         totals = await self._totals.take()
-        room = self._read_room(totals)
+        space = self._read_space(totals)
         rows, days = await sources.read_days(MONTH), sources.list_days(MONTH)
         return Overview(
             version=sources.version,
-            health=await self._judge(now, upstreams, limits, room),
-            room=room,
-            full_in=find_full_in(room, find_growth(rows, days[-WEEK:])),
+            health=await self._judge(now, upstreams, limits, space),
+            space=space,
+            full_in=find_full_in(space, find_growth(rows, days[-WEEK:])),
             traffic=report_traffic(rows, days),
             images=await sources.images.count_images(),
             blobs=None if totals is None else totals.use.count,
@@ -122,14 +129,14 @@ class ConsoleFacts:
         now = time.time()
         limits = await self._sources.read_limits()
         upstreams = self._sources.read_upstreams(now, limits)
-        return await self._judge(now, upstreams, limits, self._read_room(self._totals.latest))
+        return await self._judge(now, upstreams, limits, self._read_space(self._totals.latest))
 
     async def _judge(
         self,
         now: float,
         upstreams: Sequence[UpstreamReport],
         limits: Sequence[RateLimit],
-        room: Room,
+        space: DiskSpace,
     ) -> Health:
         silent = {each.upstream: each.failed_at for each in upstreams if each.failed_at}
         return find_worst(
@@ -138,28 +145,28 @@ class ConsoleFacts:
                 await self._sources.find_trouble(),
                 self._sources.is_offline,
                 silent,
-                room.damaged,
-                room.limit,
-                room.pinned,
+                space.damaged,
+                space.limit,
+                space.pinned,
                 limits,
                 refused=await self._count_refused(now),
-                has_reserve=room.free >= room.reserve,
+                has_reserve=space.free >= space.reserve,
             )
         )
 
-    def _read_room(self, totals: Totals | None) -> Room:
+    def _read_space(self, totals: Totals | None) -> DiskSpace:
         used, limit, reserve, free = self._sources.read_space()
         downloading, damaged = self._sources.read_small()
         pinned = None if totals is None else totals.use.pinned
-        return Room(used, limit, reserve, free, pinned, downloading, damaged)
+        return DiskSpace(used, limit, reserve, free, pinned, downloading, damaged)
 
-    def read_room(self) -> Room:
+    def read_space(self) -> DiskSpace:
         """Return how full the store is; `pinned` is what was added up last.
 
         Raises:
             StoreError: the catalog refused.
         """
-        return self._read_room(self._totals.latest)
+        return self._read_space(self._totals.latest)
 
     def take_downloads(self) -> list[DownloadReport]:
         """Return the running downloads."""
@@ -180,7 +187,7 @@ class ConsoleFacts:
             StoreError: the catalog refused.
         """
         sort = query.sort if query.sort in SORTS else "name"
-        wanted = ImageFilter(query.text, query.registry, query.is_pinned)
+        wanted = _choose(query)
         _, repository, reference = query.read_after()
         if sort == "name":
             found = await self._sources.images.read_page(wanted, (repository, reference), PAGE + 1)
@@ -195,6 +202,29 @@ class ConsoleFacts:
             query.text,
             query.registry,
             sort,
+            query.is_pinned,
+            self._sources.registries,
+            query.repository,
+        )
+
+    async def list_groups(self, query: ImageQuery) -> GroupList:
+        """Return a page of repositories; `query.after` is the name where the former page ended.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        rows = await self._sources.groups.read_page(_choose(query), query.after, PAGE + 1)
+        found = [
+            GroupReport(each.repository, each.tags, each.pinned, each.pulled)
+            for each in rows[:PAGE]
+        ]
+        after = found[-1].repository if len(rows) > PAGE else ""
+        return GroupList(
+            found,
+            after,
+            query.text,
+            query.registry,
+            "group",
             query.is_pinned,
             self._sources.registries,
         )
@@ -234,8 +264,15 @@ class ConsoleFacts:
         rows = await self._sources.clients.read_page(text, (moment, client), PAGE + 1)
         shown = rows[:PAGE]
         end = f"{shown[-1].pulled!r}~{shown[-1].client}" if len(rows) > PAGE else ""
-        reports = [ClientReport.of(row) for row in shown]
+        visits = await self._sources.visits.list_of([row.client for row in shown])
+        reports = [ClientReport.of(row, visits[row.client]) for row in shown]
+        in_vain = [] if after else await self._sources.visits.list_in_vain(text, PAGE)
         shown_form = self._sources.addresses
         you = asked_by if shown_form == "whole" else ""
         pulled = await self._sources.clients.find_last(you) if you else 0.0
-        return ClientList(reports, end, text, shown_form, you, pulled)
+        failed = [VisitReport.of(each) for each in in_vain]
+        return ClientList(reports, end, text, shown_form, you, pulled, failed)
+
+
+def _choose(query: ImageQuery) -> ImageFilter:
+    return ImageFilter(query.text, query.registry, query.is_pinned, query.repository)

@@ -78,11 +78,35 @@ class ImageDetail:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadManifest:
-    """A manifest whose bytes are stored, and the platform that its index or config names."""
+class FetchPlan:
+    """What a download of an image will fetch, as far as it is known here.
 
-    platform: str
-    manifest: Manifest
+    `missing` bytes are not here of those of `platforms` whose manifest is here. `is_whole` says
+    that all of these manifests are here, so that it is all if the name means the same upstream.
+    """
+
+    platforms: Sequence[str]
+    missing: int
+    is_whole: bool
+
+
+def plan_fetch(detail: ImageDetail | None, asked: str, pinned: Sequence[str]) -> FetchPlan:
+    """Return what will be fetched for the platform `asked`, or, if it is empty, for those in use.
+
+    These are the platforms that are stored or pinned, or else that of this machine. `detail` is
+    None if nothing is known of the image.
+    """
+    found = () if detail is None else detail.platforms
+    in_use = {*pinned, *(each.platform for each in found if each.is_complete)} - {""}
+    chosen = [asked] if asked else sorted(in_use) or [platforms.own_platform()]
+    wanted = [
+        each
+        for each in found
+        if each.platform == "" or any(platforms.matches(name, each.platform) for name in chosen)
+    ]
+    missing = sum(each.size - each.stored for each in wanted)
+    is_whole = bool(wanted) and all(each.known for each in wanted)
+    return FetchPlan(chosen, missing, is_whole)
 
 
 def find_platforms(raw: bytes | None, media_type: str, digest: str) -> Mapping[str, str]:

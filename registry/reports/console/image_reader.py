@@ -1,10 +1,11 @@
 """Reads all about one image, from the catalog and from the stored manifests."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from registry.catalog.image_pages import ImagePageCatalog, NamedRow
 from registry.catalog.manifests import ManifestCatalog
+from registry.catalog.pins import Pin
 from registry.catalog.pull_clients import PullClientCatalog
 from registry.content.content import Content
 from registry.content.deletion import ImageDeletion
@@ -14,10 +15,12 @@ from registry.oci.digest import Digest
 from registry.oci.manifest import MAX_MANIFEST
 from registry.oci.names import Reference, Repository, Tag, format_image
 from registry.reports.console.image_detail import (
+    FetchPlan,
     ImageDetail,
     PlatformDetail,
     PullReport,
     find_platforms,
+    plan_fetch,
     read_manifest,
     report_platform,
 )
@@ -40,6 +43,7 @@ class ImageReader:
     deletion: ImageDeletion
     read_history: Callable[[Repository, Tag], Awaitable[TagReport | None]]
     is_configured: Callable[[str], bool]
+    list_pins: Callable[[], Sequence[Pin]]
 
     async def describe(self, repository: Repository, reference: Reference) -> ImageDetail:
         """Return all about an image.
@@ -74,6 +78,23 @@ class ImageReader:
             bundle=record.bundle if record else "",
             is_configured=self.is_configured(repository.registry),
         )
+
+    def plan_fetch(
+        self,
+        repository: Repository,
+        reference: Reference,
+        detail: ImageDetail | None,
+        platform: str,
+    ) -> FetchPlan:
+        """Return what a download will fetch; `detail` is what is known of the image, or None.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        name = repository, reference
+        pins = [pin for pin in self.list_pins() if (pin.repository, pin.reference) == name]
+        pinned = [root.platform for pin in pins for root in pin.roots]
+        return plan_fetch(detail, platform, pinned)
 
     async def plan_removal(
         self, repository: Repository, reference: Reference

@@ -15,7 +15,7 @@ SORTS = ("name", "pulled", "size")
 
 @dataclass(frozen=True, slots=True)
 class ImageQuery:
-    """What the list shall show: a part of the name, a registry, and in which order.
+    """What the list shall show: a part of the name, a registry or repository, and in which order.
 
     `after` is where a former page ended: a sort key (empty for names), `~`, and the name.
     """
@@ -25,6 +25,7 @@ class ImageQuery:
     sort: str = "name"
     after: str = ""
     is_pinned: bool = False
+    repository: str = ""
 
     def read_after(self) -> tuple[float, str, str]:
         """Return the sort key, the repository and the reference where the former page ended.
@@ -60,8 +61,9 @@ class ImageRow:
 
     `size` is the number of its stored bytes. `state` is `complete` if an image of one platform at
     least is stored as a whole, `part` if something is stored, and otherwise `nothing`. It has
-    `manifests` for platforms and attestations, of which `whole` are stored completely. Times are
-    epoch seconds (0: never).
+    `manifests` for platforms and attestations, of which `whole` are stored completely. `former` is
+    the tag that has led to an image which has no tag now; "" if that is not known. Times are epoch
+    seconds (0: never).
     """
 
     name: str
@@ -75,6 +77,7 @@ class ImageRow:
     pulled: float
     pinned: bool
     rolled_back: bool
+    former: str = ""
 
     @classmethod
     def of(cls, row: "NamedRow", part: "StoredPart") -> Self:
@@ -92,6 +95,7 @@ class ImageRow:
             pulled=row.pulled,
             pinned=row.is_pinned,
             rolled_back=row.is_rolled_back,
+            former=row.former,
         )
 
 
@@ -109,6 +113,34 @@ class ImageList:
     sort: str
     pinned: bool
     registries: Sequence[str]
+    repository: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReport:
+    """A repository: its number of tags and of pinned names, and when it was pulled last.
+
+    `pulled` is in epoch seconds (0: never).
+    """
+
+    repository: str
+    tags: int
+    pinned: int
+    pulled: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupList:
+    """A page of repositories; the other fields are those of `ImageList`."""
+
+    groups: Sequence[GroupReport]
+    after: str
+    text: str
+    registry: str
+    sort: str
+    pinned: bool
+    registries: Sequence[str]
+    repository: str = ""
 
 
 def sort_names(

@@ -14,7 +14,7 @@ LONGEST = 3650  # days; what is further away is not told
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class DiskSpace:
     """How many bytes are used, of `limit`, and how many are free on the file system.
 
     Of the used bytes, `downloading` are reserved for downloads, and `damaged` are in quarantine.
@@ -36,14 +36,14 @@ class Overview:
     """The facts of the first page.
 
     `images` is the number of tags, `blobs` that of stored blobs; None if they were not counted yet.
-    `clients` is the number of clients that have pulled in the last hour. At this week's rate, there
-    is no room any more after `full_in` days (None: never, or not within ten years). Of `upstreams`,
-    only those that were used are listed.
+    `clients` is the number of clients that have pulled in the last hour. At this week's rate, all
+    space is used after `full_in` days (None: never, or not within ten years). Of `upstreams`, only
+    those that were used are listed.
     """
 
     version: str
     health: Health
-    room: Room
+    space: DiskSpace
     full_in: float | None
     traffic: TrafficReport
     images: int
@@ -55,9 +55,9 @@ class Overview:
     events: Sequence[EventReport]
 
 
-def find_full_in(room: Room, growth: float) -> float | None:
+def find_full_in(space: DiskSpace, growth: float) -> float | None:
     """Return after how many days a store is full that grows by `growth` bytes a day. Pure."""
     if growth <= 0:
         return None
-    left = max(0, min(room.limit - room.used, room.free - room.reserve)) / growth
+    left = max(0, min(space.limit - space.used, space.free - space.reserve)) / growth
     return left if left <= LONGEST else None

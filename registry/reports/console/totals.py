@@ -17,10 +17,14 @@ PATIENCE = 0.2  # seconds that the first page waits for them
 
 @dataclass(frozen=True, slots=True)
 class LargeImage:
-    """An image that uses much of the space: its name, and its stored bytes."""
+    """An image that uses much of the space: its name, and its stored bytes.
+
+    `former` is the tag that has led to an image which has no tag now; "" if that is not known.
+    """
 
     name: str
     size: int
+    former: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,5 +97,5 @@ def _find_largest(names: Sequence[NamedRow], sizes: Mapping[str, int]) -> list[L
     largest: dict[str, LargeImage] = {}
     for key, row in found:
         if key:
-            largest.setdefault(row.digest, LargeImage(row.name, int(-key)))
+            largest.setdefault(row.digest, LargeImage(row.name, int(-key), row.former))
     return list(largest.values())[:SHOWN_LARGEST]

@@ -21,7 +21,7 @@ class Part:
 
     async def render(self, language: str) -> dict[str, str]:
         self.looks += 1
-        return {"health": f"{self.text} {language}", "room": "the same"}
+        return {"health": f"{self.text} {language}", "space": "the same"}
 
 
 @asynccontextmanager
@@ -65,8 +65,8 @@ async def test_each_gets_what_has_changed_in_its_language() -> None:
         session.get(f"{url}?lang=zh") as two,
     ):
         assert one.headers["Content-Type"] == "text/event-stream"
-        assert await read_event(one) == {"health": "first en", "room": "the same"}
-        assert await read_event(two) == {"health": "first zh", "room": "the same"}
+        assert await read_event(one) == {"health": "first en", "space": "the same"}
+        assert await read_event(two) == {"health": "first zh", "space": "the same"}
         part.text = "second"
         assert await read_event(one) == {"health": "second en"}
         assert await read_event(two) == {"health": "second zh"}

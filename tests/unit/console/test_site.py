@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import pytest
 from aiohttp import ClientSession, ClientTimeout, web
 
+from registry.console.changes import Changes
+from registry.console.forms import LARGEST_FORM
 from registry.console.site import Site
 from registry.console.visitors import Visitor, Visitors
 
@@ -37,7 +39,8 @@ class SlowDisk:
 async def serve(visitors: Visitors, actions: object = None) -> AsyncIterator[web.AppRunner]:
     """Serve the forms of a console that has no facts, as the server does."""
     pages = SimpleNamespace(find=lambda path: None, navigation=())
-    site = Site(None, pages, actions or FullDisk(), visitors, "1.0")  # type: ignore[arg-type]
+    changes = Changes(actions or FullDisk(), None, None)  # type: ignore[arg-type]
+    site = Site(None, pages, changes, visitors, "1.0")  # type: ignore[arg-type]
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", site.answer)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
@@ -73,7 +76,7 @@ async def send(visitors: Visitors, path: str, body: bytes, kind: str = FORM) -> 
         (b"token=%FF", f"{FORM}; charset=no-such-charset"),
         (b"token=+2AA-", f"{FORM}; charset=utf-7"),
         (b"token=1", "multipart/form-data; boundary=x"),
-        (b"token=" + b"1" * 20_000, FORM),
+        pytest.param(b"token=" + b"1" * LARGEST_FORM, FORM, id="too large"),
     ],
 )
 async def test_what_is_no_form_is_refused(body: bytes, kind: str) -> None:

@@ -30,9 +30,14 @@ class Catalog:
         return {"sha256:a": 3, "sha256:b": 7}
 
     async def list_names(self, _: object) -> list[NamedRow]:
-        rows = [("a", "1", "sha256:a"), ("b", "1", "sha256:b"), ("b", "2", "sha256:b")]
+        rows = [
+            ("a", "sha256:a", "sha256:a", "1"),
+            ("b", "1", "sha256:b", ""),
+            ("b", "2", "sha256:b", ""),
+        ]
         return [
-            NamedRow(*row, 0.0, is_rolled_back=False, pulled=0.0, is_pinned=False) for row in rows
+            NamedRow(*row, 0.0, is_rolled_back=False, pulled=0.0, is_pinned=False, former=former)
+            for *row, former in rows
         ]
 
 
@@ -51,7 +56,8 @@ async def test_a_page_does_not_wait_for_what_takes_long() -> None:
 
     assert catalog.asked == 1
     assert found == await kept.take()
-    assert [(each.name, each.size) for each in found.largest] == [("b:1", 7), ("a:1", 3)]
+    largest = [(each.name, each.size, each.former) for each in found.largest]
+    assert largest == [("b:1", 7, ""), ("a@sha256:a", 3, "1")]
 
 
 async def test_what_is_old_is_shown_until_there_is_something_new(
