@@ -37,9 +37,10 @@ async def test_a_head_that_is_dribbled_is_cut(make_site: Any) -> None:
     assert b" 200 " in await later.ask()
     await later.send(HEAD)
     with structlog.testing.capture_logs() as events:
-        for _ in range(3):
-            await asyncio.sleep(0.1)
-            await first.send(b"a")
+        with suppress(ConnectionError):  # a slow machine is late, and the first one is cut already
+            for _ in range(3):
+                await asyncio.sleep(0.1)
+                await first.send(b"a")
 
         assert await first.is_cut(2)
         assert await later.is_cut(2)
