@@ -130,10 +130,11 @@ _BELOW = """
     ) SELECT COALESCE(SUM(size), 0) FROM below JOIN blobs USING (digest)
 """
 _CHILDREN = "SELECT child FROM links WHERE parent = ? AND is_manifest"
-_MISSING = """
-    SELECT NOT EXISTS (SELECT 1 FROM blobs WHERE digest = ?1)
-        OR EXISTS (SELECT 1 FROM links WHERE parent = ?1 AND NOT is_manifest
-            AND child NOT IN (SELECT digest FROM blobs WHERE digest = links.child))
+# A manifest and its blobs: how many there are, how many of them are stored, and their bytes.
+_PARTS = """
+    SELECT COUNT(*), COUNT(blobs.digest), COALESCE(SUM(blobs.size), 0) FROM (
+        SELECT ?1 AS part UNION ALL SELECT child FROM links WHERE parent = ?1 AND NOT is_manifest
+    ) LEFT JOIN blobs ON blobs.digest = part
 """
 
 
@@ -246,10 +247,13 @@ def _read_page(
 
 def measure(rows: sqlite3.Connection, digest: str) -> StoredPart:
     """Return how much is stored of a manifest, and of what is below it."""
-    size = int(rows.execute(_BELOW, (digest,)).fetchone()[0])
-    children = [row[0] for row in rows.execute(_CHILDREN, (digest,))] or [digest]
-    whole = sum(not rows.execute(_MISSING, (child,)).fetchone()[0] for child in children)
-    return StoredPart(size, len(children), whole)
+    children = [row[0] for row in rows.execute(_CHILDREN, (digest,))]
+    # Most images are one manifest: each of its blobs is looked up once.
+    parts = [rows.execute(_PARTS, (child,)).fetchone() for child in children or [digest]]
+    whole = sum(stored == count for count, stored, _ in parts)
+    # The manifests of an index may share blobs, and may be indexes themselves.
+    size = rows.execute(_BELOW, (digest,)).fetchone()[0] if children else parts[0][2]
+    return StoredPart(int(size), len(parts), whole)
 
 
 def _find(rows: sqlite3.Connection, repository: str, reference: str) -> NamedRow | None:

@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from registry.cli.messages import report_errors
-from registry.cli.printing import Verbatim, print_report
+from registry.cli.printing import print_report
 from registry.cli.session import Config, Json
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_moment
 from registry.reports.certificates import ClientCertificate, ServerCertificate
+from registry.reports.lines import Verbatim
 from registry.settings.places import find_config, find_own_file, is_shipped, make_absolute
 
 _FOLDER = "tls"  # beside the settings file

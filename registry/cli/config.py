@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import typer
 
 from registry.cli.messages import fail
-from registry.cli.printing import Verbatim, print_report
+from registry.cli.printing import print_report
 from registry.cli.session import Config, Json
 from registry.errors import SettingsError, StoreError
 from registry.reports.configuration import (
@@ -19,6 +19,7 @@ from registry.reports.configuration import (
     UsableConfiguration,
     WrittenConfiguration,
 )
+from registry.reports.lines import Verbatim
 from registry.settings.access_notes import list_ineffective
 from registry.settings.changes import list_changes
 from registry.settings.configuration import Configuration

@@ -1,4 +1,4 @@
-"""Asking the console of a running server whether it can answer all pulls."""
+"""Asking the console of a running server: whether it can answer all pulls, and for its metrics."""
 
 import http.client
 from types import MappingProxyType
@@ -6,7 +6,7 @@ from types import MappingProxyType
 from registry.settings.values import parse_address
 
 WAIT = 5.0  # seconds
-_LARGEST = 4 * 1024 * 1024  # bytes of an answer
+LARGEST = 4 * 1024 * 1024  # bytes of an answer
 # Where to ask a console that listens at every address.
 _EVERYWHERE = MappingProxyType({"0.0.0.0": "127.0.0.1", "::": "::1"})  # noqa: S104
 
@@ -38,7 +38,7 @@ def _ask(console: str, path: str) -> tuple[int, str]:
     """Return the status and the text of an answer.
 
     Raises:
-        OSError, HTTPException: the console does not answer.
+        OSError, http.client.HTTPException: the console does not answer.
     """
     address = parse_address(console)
     host = _EVERYWHERE.get(address.host, address.host)
@@ -46,6 +46,6 @@ def _ask(console: str, path: str) -> tuple[int, str]:
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
-        return answer.status, answer.read(_LARGEST).decode(errors="replace")
+        return answer.status, answer.read(LARGEST).decode(errors="replace")
     finally:
         connection.close()

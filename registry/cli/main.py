@@ -32,6 +32,7 @@ _GROUPS = MappingProxyType(
 _COMMANDS = MappingProxyType(
     {
         "doctor": ("registry.cli.doctor.command", "examine"),
+        "top": ("registry.cli.top.command", "show_top"),
         "setup": ("registry.cli.setup.command", "set_up_client"),
     }
 )

@@ -9,18 +9,13 @@ import typer
 from registry.cli.lines import find_width, print_line
 from registry.cli.tables import Table, print_table, shorten_digests
 from registry.reports.json import format_json
+from registry.reports.lines import Verbatim
 
 _Report = TypeVar("_Report")
 
 
 class Summary(str):
     """A line whose digests are shortened to 12 digits on a terminal, as those in tables are."""
-
-    __slots__ = ()
-
-
-class Verbatim(str):
-    """A line that people copy, such as a path: it is not broken between words."""
 
     __slots__ = ()
 

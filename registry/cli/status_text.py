@@ -9,7 +9,7 @@ from registry.reports.traffic import Period, TrafficReport
 from registry.reports.upstream_states import PullBudget, UpstreamReport
 
 _LABEL = 10  # columns of the names of facts
-_FULL = 0.95  # the part of the limit down to which blobs are deleted to store others
+FULL = 0.95  # the part of the limit down to which blobs are deleted to store others
 
 
 def draw_status(status: Status) -> Iterator[str]:
@@ -17,16 +17,17 @@ def draw_status(status: Status) -> Iterator[str]:
     if status.well:
         yield "All is well."
     yield from (each.sentence for each in status.problems)
-    yield from _label("saved", _draw_saved(status.traffic))
-    yield from _label("hit ratio", _draw_ratios(status.traffic))
-    yield from _label("space", [_format_space(status.space)])
+    yield from label("saved", draw_saved(status.traffic))
+    yield from label("hit ratio", _draw_ratios(status.traffic))
+    yield from label("space", [_format_space(status.space)])
     downloads = format_count(status.downloads.count, "download")
     clients = format_count(status.clients, "client")
-    yield from _label("now", [f"{downloads}, {clients} in the last hour"])
-    yield from _label("upstreams", _draw_upstreams(status))
+    yield from label("now", [f"{downloads}, {clients} in the last hour"])
+    yield from label("upstreams", draw_upstreams(status))
 
 
-def _label(name: str, lines: Iterator[str] | list[str]) -> Iterator[str]:
+def label(name: str, lines: Iterator[str] | list[str]) -> Iterator[str]:
+    """Yield lines below each other, the first one after the name of what they say."""
     for line in lines:
         yield f"{name:<{_LABEL}} {line}"
         name = ""
@@ -39,8 +40,10 @@ def _list_periods(traffic: TrafficReport) -> Iterator[tuple[str, Period]]:
         yield "30 days", traffic.month
 
 
-def _draw_saved(traffic: TrafficReport) -> Iterator[str]:
-    for name, period in _list_periods(traffic):
+def draw_saved(traffic: TrafficReport, *, only_today: bool = False) -> Iterator[str]:
+    """Yield how many bytes were saved, in each period of which something is known."""
+    periods = [("today", traffic.today)] if only_today else _list_periods(traffic)
+    for name, period in periods:
         sent, fetched = format_bytes(period.sent), format_bytes(period.fetched)
         yield f"{name}: {format_bytes(period.saved)} ({sent} sent, {fetched} fetched)"
 
@@ -62,7 +65,7 @@ def _format_space(space: SpaceReport) -> str:
     if space.pinned:
         text += f" ({format_bytes(space.pinned)} pinned)"
     text += f", {format_bytes(space.free)} free on the disk"
-    if space.used >= _FULL * space.limit:
+    if space.used >= FULL * space.limit:
         return f"{text}; what was pulled longest ago is deleted to store others"
     if space.full_in is None:
         return text
@@ -70,15 +73,18 @@ def _format_space(space: SpaceReport) -> str:
     return f"{text}; full {when} at this week's rate"
 
 
-def _draw_upstreams(status: Status) -> Iterator[str]:
+def draw_upstreams(status: Status) -> Iterator[str]:
+    """Yield a line for each upstream that was asked, and one for all others."""
     if status.offline:
         yield "none is asked: offline = true"
         return
     asked = [each for each in status.upstreams if each.answers is not None or each.budgets]
     for each in asked:
         yield f"{each.upstream}: {'; '.join(_describe_upstream(each))}"
-    if not asked:
-        yield "none was asked since the server has started" if status.running else "not known"
+    others = [each.upstream for each in status.upstreams if each not in asked]
+    if others:
+        state = "not asked since the server has started" if status.running else "not known"
+        yield f"{state}: {', '.join(others)}"
 
 
 def _describe_upstream(upstream: UpstreamReport) -> Iterator[str]:

@@ -11,7 +11,7 @@ from registry.console.rendering import Renderer
 from registry.console.security import LANGUAGE_COOKIE, add_security_headers, cookie_options
 from registry.console.static_files import FOR_EVER, load_files
 from registry.reports.console.setup import MirrorAddress, read_host
-from registry.reports.console.setup_texts import list_snippets
+from registry.reports.console.setup_texts import list_snippets, write_setup
 
 
 class FrontPage:
@@ -38,6 +38,18 @@ class FrontPage:
                 return response
         return None
 
+    def write_setup(self, client: str, scheme: str, host: str) -> web.Response | None:
+        """Return what `entrepot setup` prints of a client; None if no such client is known."""
+        found = write_setup(client, self._find_address(scheme, host), self._registries)
+        if found is None:
+            return None
+        response = web.Response(text=found.text)
+        add_security_headers(response.headers)
+        return response
+
+    def _find_address(self, scheme: str, host: str) -> MirrorAddress:
+        return MirrorAddress(scheme, read_host(host, self._otherwise))
+
     def render(
         self, request: web.BaseRequest, scheme: str, host: str, trouble: str
     ) -> web.Response:
@@ -51,7 +63,7 @@ class FrontPage:
             request.cookies.get(LANGUAGE_COOKIE, ""),
             request.headers.get("Accept-Language", ""),
         )
-        address = MirrorAddress(scheme, read_host(host, self._otherwise))
+        address = self._find_address(scheme, host)
         text = self._renderer.render(
             "front",
             language,

@@ -9,7 +9,8 @@ from typing import Any
 class Page:
     """A page: its template, its facts, which are also the JSON, and further values.
 
-    `path` is the page of the navigation to which it belongs.
+    `path` is the page of the navigation to which it belongs. With `text`, people get that, and no
+    template is used.
     """
 
     template: str
@@ -17,3 +18,4 @@ class Page:
     path: str
     values: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
+    text: str = ""

@@ -19,9 +19,10 @@ from registry.reports.console.facts import ConsoleFacts
 from registry.reports.console.image_detail import ImageDetail
 from registry.reports.console.image_reader import ImageReader
 from registry.reports.console.images import ImageQuery, ImageRow
-from registry.reports.console.setup import find_address
-from registry.reports.console.setup_texts import list_snippets
+from registry.reports.console.setup import MirrorAddress, find_address
+from registry.reports.console.setup_texts import list_snippets, write_setup
 
+SETUP = "/setup/"  # before the name of a client: what `entrepot setup` prints
 LONGEST = 300  # characters of a text that is searched for
 NAVIGATION = ("/", "/images", "/upstreams", "/clients", "/setup", "/events")
 
@@ -57,6 +58,8 @@ class Pages:
             return self._confirm
         if self._accounts is not None and path in (ACCOUNTS, *CHANGES):
             return self._accounts.read
+        if path.startswith(SETUP):
+            return self._write_setup
         pages = {
             "/": self._show_overview,
             "/images": self._list_images,
@@ -146,9 +149,25 @@ class Pages:
         return Page("clients", report, "/clients", {"is_first": not after})
 
     async def _show_setup(self, request: web.Request) -> Page:
+        return Page("setup", list_snippets(self._find(request), self._registries), "/setup")
+
+    async def _write_setup(self, request: web.Request) -> Page:
+        """Return what `entrepot setup` prints of a client.
+
+        Raises:
+            InvalidInput: no such client is known.
+        """
+        client = request.path.removeprefix(SETUP)
+        found = write_setup(client, self._find(request), self._registries)
+        if found is None:
+            raise InvalidInput(f"no such client is known: {client[:40]}")
+        report = found.report or {"error": found.text.rstrip()}
+        return Page("", report, "/setup", text=found.text)
+
+    def _find(self, request: web.Request) -> MirrorAddress:
+        """Return where clients reach the mirror, by the address that the browser has used."""
         asked = request.headers.get("Host", "")
-        address = find_address(self._listen, has_tls=self._has_tls, asked=asked)
-        return Page("setup", list_snippets(address, self._registries), "/setup")
+        return find_address(self._listen, has_tls=self._has_tls, asked=asked)
 
     async def _list_events(self, request: web.Request) -> Page:
         level = request.query.get("level", "")

@@ -121,6 +121,8 @@ class Site:
             return web.Response(
                 text=f"{text}\n", content_type="application/json", status=page.status
             )
+        if page.text:
+            return web.Response(text=page.text, status=page.status)
         values = self._describe_visit(visit) | {
             "current": page.path,
             "report": page.report,

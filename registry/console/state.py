@@ -14,7 +14,8 @@ class State(Collector):
     `arrived` are the bytes of running downloads that are here, and `readers` the clients that read
     them. `workers` answer, and `replaced` is how many processes were replaced, as they died or did
     not answer. `memory` (bytes) and `open_files` are by the name of a process. `certificates` are
-    the settings that name certificates, and when these end (epoch seconds).
+    the settings that name certificates, and when these end (epoch seconds). `loading` says whether
+    the settings were loaded when that was last asked for, and when they last were (epoch seconds).
     """
 
     limit: int
@@ -30,6 +31,7 @@ class State(Collector):
     memory: Mapping[str, int] = field(default_factory=dict)
     open_files: Mapping[str, int] = field(default_factory=dict)
     certificates: tuple[tuple[str, float], ...] = ()
+    loading: tuple[bool, float] = (True, 0.0)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges, as a collector of prometheus_client does."""
@@ -54,6 +56,16 @@ class State(Collector):
                 self.connection_limit,
             ),
             ("workers", "Pull workers that answer.", self.workers),
+            (
+                "config_reload_success",
+                "0 if the settings were not loaded when the server was last told to, else 1.",
+                self.loading[0],
+            ),
+            (
+                "config_reload_success_timestamp_seconds",
+                "When the settings were last loaded, in epoch seconds.",
+                self.loading[1],
+            ),
         ):
             yield GaugeMetricFamily(f"entrepot_{name}", text, value)
         yield CounterMetricFamily(

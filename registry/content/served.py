@@ -77,6 +77,19 @@ def add_up(amounts: Iterable[tuple[str, str, int, int]]) -> ServedTotals:
     return ServedTotals(requests, hits, sent, hit_bytes, fetched)
 
 
+def split(amounts: Iterable[tuple[str, str, int, int]]) -> dict[str, tuple[int, int]]:
+    """Return how many answers had content, and their bytes, by its origin. Pure.
+
+    `amounts` are those of `add_up`.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for kind, origin, count, size in amounts:
+        if kind in _CONTENT and origin:
+            requests, sent = found.get(origin, (0, 0))
+            found[origin] = requests + count, sent + size
+    return dict(sorted(found.items()))
+
+
 def total(values: Iterable[Value]) -> dict[tuple[str, str], tuple[int, int]]:
     """Return the requests and bytes of metrics, by kind and origin. Pure."""
     found: dict[tuple[str, str], list[int]] = collections.defaultdict(lambda: [0, 0])

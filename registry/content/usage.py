@@ -1,9 +1,10 @@
 """How full the store is, and what uses the space."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from registry.catalog.audits import AuditCatalog, Pass
 from registry.catalog.image_graph import ImageGraphCatalog
@@ -23,7 +24,7 @@ class RunningDownload:
 
     `expected` is the size of the whole blob, or None if it is not known. `repository` is empty for
     an import. `endpoint` is empty until the first bytes are here. It was `started` at that time, in
-    epoch seconds (0: not known).
+    epoch seconds (0: not known). `clients` get it while it arrives.
     """
 
     digest: Digest
@@ -32,18 +33,19 @@ class RunningDownload:
     expected: int | None
     endpoint: str = ""
     started: float = 0.0
+    clients: int = 0
+
+
+_NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class UsageReport:
+class SpaceUse:
     """How many bytes are used (`use` says for what), how many are allowed, and how many are free.
 
     `used` are the bytes that count against `limit`. The file system has `free` bytes, of which
-    `reserve` stay free. `images` is the number of names; of `empty_images` of them nothing is
-    stored. `audits` has the last pass of the auditors `command` and `background`. `running` are the
-    downloads and imports that are running now, and `interrupted` the bytes of those that are not.
-    `served` is None if no server is running; the first of the servers that are running has started
-    at `since` (epoch seconds, else 0).
+    `reserve` stay free. `running` are the downloads and imports that are running now, and
+    `interrupted` the bytes of those that are not.
     """
 
     use: UsageTotals
@@ -51,11 +53,22 @@ class UsageReport:
     limit: int
     reserve: int
     free: int
+    running: list[RunningDownload]
+    interrupted: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport(SpaceUse):
+    """How full the store is, what is in it, and what was served of it.
+
+    `images` is the number of names; of `empty_images` of them nothing is stored. `audits` has the
+    last pass of the auditors `command` and `background`. `served` is None if no server is running;
+    the first of the servers that are running has started at `since` (epoch seconds, else 0).
+    """
+
     images: int
     empty_images: int
     audits: dict[str, Pass]
-    running: list[RunningDownload]
-    interrupted: int
     served: ServedTotals | None
     since: float
 
@@ -89,21 +102,20 @@ class UsageMeter:
         Raises:
             StoreError: the catalog refused.
         """
-        running = list_downloads(self._ingests)
-        interrupted = {*self._ingests.list_digests()} - {*self._ingests.list_running()}
         servers = list_running(self._metrics)
         graph = await self._images.load()
+        found = self.look(await self.add_up())
         return UsageReport(
-            use=await self._usage.break_down(),
-            used=self._usage.used(),
-            limit=self._storage.limit,
-            reserve=self._storage.reserve,
-            free=self._free_space.measure(),
+            use=found.use,
+            used=found.used,
+            limit=found.limit,
+            reserve=found.reserve,
+            free=found.free,
+            running=found.running,
+            interrupted=found.interrupted,
             images=len(graph.images),
             empty_images=sum(map(graph.is_empty, graph.images)),
             audits=self.list_audits(),
-            running=running,
-            interrupted=sum(map(self._ingests.measure, interrupted)),
             served=read_served(servers) if servers else None,
             since=min(map(_find_start, servers), default=0.0),
         )
@@ -126,6 +138,31 @@ class UsageMeter:
             StoreError: the catalog refused.
         """
         return self._usage.used()
+
+    async def add_up(self) -> UsageTotals:
+        """Return what the used bytes are used for; this may take a second.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        return await self._usage.break_down()
+
+    def look(self, use: UsageTotals) -> SpaceUse:
+        """Return how full the store is at this moment; `use` is what `add_up` has returned.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        interrupted = {*self._ingests.list_digests()} - {*self._ingests.list_running()}
+        return SpaceUse(
+            use=use,
+            used=self._usage.used(),
+            limit=self._storage.limit,
+            reserve=self._storage.reserve,
+            free=self._free_space.measure(),
+            running=list_downloads(self._ingests),
+            interrupted=sum(map(self._ingests.measure, interrupted)),
+        )
 
     async def count_empty(self, without: Collection[Digest] = ()) -> tuple[int, int]:
         """Return of how many images nothing is stored, and the number of all images.
@@ -159,17 +196,20 @@ class UsageMeter:
         return max(0, min(within_limit, free) + deletable)
 
 
-def list_downloads(ingests: Ingests) -> list[RunningDownload]:
-    """Return the blobs that any process is writing now."""
+def list_downloads(ingests: Ingests, waiting: Mapping[str, int] = _NOBODY) -> list[RunningDownload]:
+    """Return the blobs that any process is writing now.
+
+    `waiting` says how many clients read each partial file, by its name.
+    """
     running = []
     for part in ingests.list_running():
         info, digest = ingests.read_info(part), ingests.find_blob(part)
-        arrived = ingests.measure(part)
+        arrived, clients = ingests.measure(part), waiting.get(str(part), 0)
         if info is None:
-            running.append(RunningDownload(digest, "", arrived, None))
+            running.append(RunningDownload(digest, "", arrived, None, clients=clients))
             continue
-        where, since = info.endpoint, info.started
-        running.append(RunningDownload(digest, info.repository, arrived, info.size, where, since))
+        of = digest, info.repository, arrived, info.size, info.endpoint, info.started
+        running.append(RunningDownload(*of, clients))
     return running
 
 

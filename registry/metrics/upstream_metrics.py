@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 SECONDS = (0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 UP = "entrepot_upstream_up"
+REQUESTS = "entrepot_upstream_requests"
 LAST_SUCCESS = "entrepot_upstream_last_success_timestamp_seconds"
 _ENDPOINT = ("upstream", "endpoint")
 
@@ -16,7 +17,7 @@ class UpstreamMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
-            "entrepot_upstream_requests",
+            REQUESTS,
             "Requests to each endpoint by method and outcome, without those that were given up.",
             (*_ENDPOINT, "method", "outcome"),
             registry=registry,

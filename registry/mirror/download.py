@@ -62,7 +62,7 @@ class Download:
         self._counts = DownloadCounts(metrics, self._registry)
         self._turn = budget.open_turn(self._is_read, request.connections, self._registry)
         self._bandwidth = bandwidth
-        self._part = PartChoice(request, content, is_warming=bandwidth.is_warming)
+        self.part = PartChoice(request, content, is_warming=bandwidth.is_warming)
         self.has_bytes = False
         self._seen: Progress | None = None
         self._silence = Silence()
@@ -72,19 +72,19 @@ class Download:
 
     def open_reader(self) -> PartialReader | None:
         """Open the partial file for reading; None if there is none."""
-        return self._content.ingests.open(self._part.name)
+        return self._content.ingests.open(self.part.name)
 
     def leave(self) -> None:
         """Note that one reader has left; the download goes on."""
         self.readers -= 1
 
     def _is_read(self) -> bool:
-        return self.readers > 0 or self._part.is_followed()
+        return self.readers > 0 or self.part.is_followed()
 
     def _is_urgent(self) -> bool:
         """Whether a client reads it; a process that only warms has no clients of its own."""
         has_client = self.readers > 0 and not self._bandwidth.is_warming
-        return has_client or self._part.is_for_client()
+        return has_client or self.part.is_for_client()
 
     async def started(self) -> None:
         """Wait until the first bytes are in the partial file, or the download is over.
@@ -146,14 +146,14 @@ class Download:
                     continue
                 # This comes before the partial file is opened for reading: if a process that died
                 # left the file rejected or whole, this process begins again.
-                ingest = self._content.try_ingest(self._digest, self._part.name)
+                ingest = self._content.try_ingest(self._digest, self.part.name)
                 if ingest is not None:
                     reader = None
                     if await self._write_in_turn(ingest):
                         return
                     continue
                 self._turn.end()
-                if not self.has_bytes and self._part.move_on():
+                if not self.has_bytes and self.part.move_on():
                     reader = None
                     continue
                 if reader is None and (reader := self.open_reader()) is not None:
@@ -189,7 +189,7 @@ class Download:
             StoreError: the other process has stopped, and readers get the rest from the upstream.
         """
         if self.readers:
-            self._part.note_follower()
+            self.part.note_follower()
         progress = reader.progress()
         now = asyncio.get_running_loop().time()
         if self._silence.measure((progress.written, progress.touched), now) >= WRITER_SILENCE:
@@ -202,7 +202,7 @@ class Download:
             return None
         info = None
         if progress.written and not self.has_bytes:
-            info = self._content.ingests.read_info(self._part.name)
+            info = self._content.ingests.read_info(self.part.name)
         if info is not None and info.endpoint and self._request.may_continue(info):
             self._start(info.size)
         elif progress != former:  # only of changes, because each reader then checks its file
@@ -270,7 +270,7 @@ class Download:
                 download = self._request.open(pace)
                 judge.admit(download)
                 told = Announcement(ingest, self._request, download, self._clock, resumed)
-                rest = Rest(ingest, download, told, self._part, self._turn, count, self._log)
+                rest = Rest(ingest, download, told, self.part, self._turn, count, self._log)
                 try:
                     await rest.fetch(resumed, start=self._start, notify=self._notify)
                 except (Unknown, UpstreamError) as error:

@@ -99,6 +99,14 @@ class Downloads:
         """Return how many clients of this process read a download now."""
         return sum(each.readers for each in self._running.values())
 
+    def count_waiting(self) -> dict[str, int]:
+        """Return how many clients of this process read each partial file, by its name."""
+        found: dict[str, int] = {}
+        for each in self._running.values():
+            name = str(each.part.name)
+            found[name] = found.get(name, 0) + each.readers
+        return found
+
     def are_delivering(self, request: DownloadRequest) -> bool:
         """Whether the registry has delivered all of a blob, and that is being recorded."""
         running = self._running.get(_make_key(request))

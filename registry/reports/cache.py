@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from registry.content.audit import Findings
     from registry.content.backup import BackedUp
-    from registry.content.usage import UsageReport
+    from registry.content.usage import SpaceUse, UsageReport
     from registry.oci.digest import Digest
 
 _BY_COMMAND = "command"
@@ -43,7 +43,7 @@ class RunningDownloads:
     interrupted: int
 
     @classmethod
-    def of(cls, found: "UsageReport") -> Self:
+    def of(cls, found: "SpaceUse") -> Self:
         """Return the report of the downloads of a data folder."""
         running = found.running
         return cls(

@@ -9,7 +9,7 @@ from registry.reports.traffic import WEEK
 
 if TYPE_CHECKING:
     from registry.content.traffic import DayRow
-    from registry.content.usage import UsageReport
+    from registry.content.usage import SpaceUse
 
 _LONGEST = 3650  # days; what is further away is not told
 
@@ -33,9 +33,7 @@ class SpaceReport:
     full_in: float | None
 
 
-def report_space(
-    usage: "UsageReport", rows: "Sequence[DayRow]", days: Sequence[str]
-) -> SpaceReport:
+def report_space(usage: "SpaceUse", rows: "Sequence[DayRow]", days: Sequence[str]) -> SpaceReport:
     """Return the report of the space; `rows` are of `days`, of which the last one is today. Pure.
 
     A week that is not over yet is measured by the days of which something is recorded.

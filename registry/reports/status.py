@@ -13,7 +13,7 @@ from registry.reports.upstream_states import PullBudget, UpstreamReport
 if TYPE_CHECKING:
     from registry.content.server_state import ServerState
     from registry.content.traffic import DayRow
-    from registry.content.usage import UsageReport
+    from registry.content.usage import SpaceUse
 
 FEW_PULLS = 0.1  # the part of a pull limit below which it is a problem
 MOST_PINNED = 0.97  # the part of storage.limit above which pinned images leave no space for others
@@ -64,7 +64,7 @@ class StatusFacts:
     unready: str
     server: "ServerState"
     clients: int
-    usage: "UsageReport"
+    usage: "SpaceUse"
     rows: "Sequence[DayRow]"
     days: Sequence[str]
     upstreams: Sequence[UpstreamReport]

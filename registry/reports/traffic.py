@@ -1,16 +1,24 @@
 """The report of what was answered, downloaded and saved: today, in 7 days, and in 30 days."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from registry.content.served import add_up
+from registry.content.served import add_up, split
 
 if TYPE_CHECKING:
     from registry.content.traffic import DayRow
 
 WEEK = 7  # days, with today
 MONTH = 30
+
+
+@dataclass(frozen=True, slots=True)
+class OriginTraffic:
+    """How many answers had content of one origin, and how many bytes of it were sent."""
+
+    requests: int
+    sent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +29,7 @@ class Period:
     stored here. `sent` are the bytes that clients got, `fetched` those that came from upstreams,
     and `saved` is by how many bytes more was sent than fetched (0 if less was). `hit_ratio` is the
     part of the answers whose content was stored, and `byte_hit_ratio` the part of the sent bytes.
+    `origins` has the same answers by the origin of their content, as `X-Entrepot-Origin` says it.
     """
 
     days: int
@@ -31,6 +40,7 @@ class Period:
     byte_hit_ratio: float
     fetched: int
     saved: int
+    origins: Mapping[str, OriginTraffic] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +80,10 @@ def report_traffic(rows: "Sequence[DayRow]", days: Sequence[str]) -> TrafficRepo
 
 
 def _report_period(rows: "Sequence[DayRow]", days: Sequence[str]) -> Period:
-    found = add_up(
+    amounts = [
         (each.kind, each.origin, each.requests, each.bytes) for each in rows if each.day in days
-    )
+    ]
+    found = add_up(amounts)
     return Period(
         days=len(days),
         requests=found.requests,
@@ -82,6 +93,7 @@ def _report_period(rows: "Sequence[DayRow]", days: Sequence[str]) -> Period:
         byte_hit_ratio=round(found.byte_hit_ratio, 4),
         fetched=found.fetched,
         saved=found.saved,
+        origins={origin: OriginTraffic(*each) for origin, each in split(amounts).items()},
     )
 
 

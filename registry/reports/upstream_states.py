@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 class EndpointReport:
     """Whether an endpoint (its origin) answers; None if it was not asked since the server's start.
 
-    `last_success` is when it last answered (epoch seconds; 0: not since then).
+    `last_success` is when it last answered (epoch seconds; 0: not since then). `outcomes` says how
+    many requests to it ended in which way since then, such as `ok` or `absent`.
     """
 
     endpoint: str
     answers: bool | None
     last_success: float
+    outcomes: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,10 @@ def _report(
         name,
         any(asked) if asked else None,
         max((each.last_success for each in found.values()), default=0.0),
-        [EndpointReport(origin, each.answers, each.last_success) for origin, each in found.items()],
+        [
+            EndpointReport(origin, each.answers, each.last_success, each.outcomes)
+            for origin, each in found.items()
+        ],
         [
             PullBudget(
                 each.endpoint, each.identity, each.remaining, each.allowed, each.seen + each.period

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from registry.oci.digest import Digest
 from registry.oci.rate_limits import RateLimit
@@ -11,7 +12,11 @@ from registry.upstream.candidate import Candidate, Layer
 from registry.upstream.candidate_comparison import list_different, list_disputed
 from registry.upstream.performance import Performance
 from registry.upstream.ranking import USUAL, rank
+from registry.upstream.redirects import origin_of
 
+# How many requests ended in which way, by upstream and origin.
+Outcomes = Mapping[tuple[str, str], Mapping[str, int]]
+NO_OUTCOMES: Outcomes = MappingProxyType({})
 IMAGE = 100 * 1024**2  # bytes of the image whose time is estimated
 
 
@@ -189,7 +194,8 @@ class KnownEndpoint:
     `failing` is the part of requests that fail, 0 to 1. `wrong` counts how often wrong bytes came,
     and `right` the verified bytes since then. `suspect` says that these are too few, so that it is
     asked last. `measured` is when something was last measured (0: never). `max_rate` is what all
-    endpoints of the upstream together may send now; None: unlimited.
+    endpoints of the upstream together may send now; None: unlimited. `outcomes` says how many
+    requests to its host ended in which way since the running servers have started.
     """
 
     upstream: str
@@ -204,6 +210,7 @@ class KnownEndpoint:
     suspect: bool
     measured: float
     max_rate: float | None = None
+    outcomes: Mapping[str, int] = field(default_factory=dict)
 
 
 def order_endpoints(
@@ -230,11 +237,13 @@ def list_known(
     endpoints: Mapping[str, Sequence[str]],
     known: Mapping[tuple[str, str], Performance],
     rates: Mapping[str, float],
+    outcomes: Outcomes = NO_OUTCOMES,
 ) -> list[KnownEndpoint]:
     """Return what is known of the `endpoints` of each upstream, in the order they are asked.
 
     `known` is by upstream and URL. An endpoint of which nothing is known has the default values.
     `rates` are what each upstream may send now, in bytes per second (infinity: unlimited).
+    `outcomes` are by upstream and origin.
     """
     return [
         KnownEndpoint(
@@ -250,6 +259,7 @@ def list_known(
             found.is_distrusted,
             found.at,
             rates[upstream] if math.isfinite(rates[upstream]) else None,
+            outcomes.get((upstream, origin_of(url)), {}),
         )
         for upstream, urls in endpoints.items()
         for place, url in enumerate(urls, 1)

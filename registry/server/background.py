@@ -139,6 +139,7 @@ def _measure(shared: SharedResources, certificates: tuple[tuple[str, float], ...
         memory={name_process(number): each.memory for number, each in vitals.items()},
         open_files={name_process(number): each.descriptors for number, each in loads.items()},
         certificates=certificates,
+        loading=shared.heartbeats.read_loading(),
     )
 
 

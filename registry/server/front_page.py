@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from registry.console.front_page import FrontPage
 
 FILES = "/static/"
+SETUP = "/setup/"  # before the name of a client
 
 
 def make_front_page(shared: SharedResources) -> ShowPage:
@@ -25,13 +26,15 @@ def make_front_page(shared: SharedResources) -> ShowPage:
         if request.method not in ("GET", "HEAD"):
             return None
         is_page = notes.path == "/" and wants_page(request.headers.get("Accept", ""))
-        if not is_page and not notes.path.startswith(FILES):
+        if not is_page and not notes.path.startswith((FILES, SETUP)):
             return None
         if not made:
             made.append(_make(shared))
-        if not is_page:
+        if notes.path.startswith(FILES):
             return made[0].find_file(notes.path)
         scheme = "https" if notes.has_tls else "http"
+        if notes.path.startswith(SETUP):
+            return made[0].write_setup(notes.path.removeprefix(SETUP), scheme, notes.host)
         trouble = shared.heartbeats.explain_overload()
         return made[0].render(request, scheme, notes.host, trouble)
 

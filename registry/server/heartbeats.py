@@ -20,6 +20,7 @@ _VITALS = struct.Struct("qq")
 _PLACE = struct.Struct("dqqqqdqq")
 _VITALS_AT = _PLACE.size - _VITALS.size
 _COUNT = struct.Struct("q")
+_LOADING = struct.Struct("?d")
 SLACK = 2  # connections that a worker may have more than another without being ahead
 DEAD = 5.0  # seconds without a beat after which a process counts as stuck or dead
 REFUSING = 5.0  # seconds after a refusal for which a worker counts as overloaded
@@ -60,7 +61,7 @@ class Heartbeats:
     """Heartbeats, loads and vitals of all processes of a server, in memory that forks share.
 
     After the places of the processes, it has how many of them were replaced since they died or did
-    not answer.
+    not answer, and whether the settings were loaded when that was last asked for.
     """
 
     def __init__(self, workers: int, replaced: int = 0) -> None:
@@ -70,8 +71,11 @@ class Heartbeats:
         """
         self._workers = workers
         self._end = _find_place(workers)
-        self._memory = mmap.mmap(-1, self._end + _COUNT.size)
+        self._loading = self._end + _COUNT.size
+        self._memory = mmap.mmap(-1, self._loading + _LOADING.size)
         _COUNT.pack_into(self._memory, self._end, replaced)
+        # The settings were loaded just now: each loading begins a new page.
+        _LOADING.pack_into(self._memory, self._loading, True, time.time())
 
     @property
     def replaced(self) -> int:
@@ -82,6 +86,18 @@ class Heartbeats:
     def note_replaced(self) -> None:
         """Note that a process is replaced; only the supervisor calls this."""
         _COUNT.pack_into(self._memory, self._end, self.replaced + 1)
+
+    def note_not_reloaded(self) -> None:
+        """Note that the settings were not loaded again; only the supervisor calls this."""
+        _LOADING.pack_into(self._memory, self._loading, False, self.read_loading()[1])
+
+    def read_loading(self) -> tuple[bool, float]:
+        """Return whether the last loading of the settings succeeded, and when one last did.
+
+        The time is in epoch seconds.
+        """
+        succeeded, loaded_at = _LOADING.unpack_from(self._memory, self._loading)
+        return succeeded, loaded_at
 
     def set_vitals(self, number: int, vitals: Vitals) -> None:
         """Note what process `number` uses."""

@@ -168,15 +168,11 @@ class Supervisor:
 
     def _replace_all(self, former: SharedResources) -> SharedResources:
         if REBUILD in self._children.values():
-            self._log.error(
-                "not reloaded: the previous settings stay", why="the catalog is rebuilt"
-            )
-            return former
+            return self._keep_settings(former, "the catalog is rebuilt")
         try:
             shared, facts = self._reload(former)
         except EntrepotError as error:
-            self._log.error("not reloaded: the previous settings stay", why=str(error))
-            return former
+            return self._keep_settings(former, str(error))
         leaving = list(self._children)
         self._note_catalog(shared)
         starting = [self._spawn(shared, number) for number in self._numbers if number >= 0]
@@ -186,12 +182,16 @@ class Supervisor:
             self._log.info("reloaded", **facts)
         else:
             leaving = starting
-            why = "no new worker started"
-            self._log.error("not reloaded: the previous settings stay", why=why)
+            self._keep_settings(former, "no new worker started")
         for pid in leaving:
             self._leaving.setdefault(pid, time.monotonic() + GRACE)
             os.kill(pid, signal.SIGTERM)
         return shared if has_started else former
+
+    def _keep_settings(self, former: SharedResources, why: str) -> SharedResources:
+        self._log.error("not reloaded: the previous settings stay", why=why)
+        former.heartbeats.note_not_reloaded()
+        return former
 
     def _wait_for_start(self, shared: SharedResources, pids: list[int]) -> bool:
         """Wait until a new worker beats; return whether one did.

@@ -16,6 +16,7 @@ from registry.catalog.image_pages import ImagePageCatalog
 from registry.catalog.pull_clients import PullClientCatalog
 from registry.catalog.rate_limits import RateLimitCatalog
 from registry.catalog.usage import UsageCatalog
+from registry.content.server_state import read_server_state
 from registry.content.tag_control import TagControl
 from registry.errors import ImageUnknown
 from registry.metrics.process_metrics import Metrics
@@ -29,7 +30,7 @@ from registry.reports.console.image_reader import ImageReader
 from registry.reports.console.selection import SelectionReader
 from registry.reports.console.upstreams import UpstreamFacts, UpstreamReport, report_upstreams
 from registry.reports.tag_history import TagReport, read_tag_report
-from registry.reports.upstreams import list_known, order_endpoints
+from registry.reports.upstreams import Outcomes, list_known, order_endpoints
 from registry.settings.model import Settings
 from registry.settings.rates import find_minute
 from registry.store.data_folder import DataFolder
@@ -132,7 +133,8 @@ def _build_sources(
         read_days=content.monitoring.traffic.read,
         list_days=content.monitoring.traffic.list_days,
         read_limits=RateLimitCatalog(database).list_all,
-        read_upstreams=partial(_read_upstreams, settings, content, state.find_outage),
+        read_upstreams=partial(_read_upstreams, settings, content, find_outage=state.find_outage),
+        read_outcomes=lambda: read_server_state(content.monitoring.metrics).list_outcomes(),
         read_events=state.read_events,
         downloads=DownloadWatch(partial(find_downloads, folder.root)),
         registries=tuple(settings.upstreams),
@@ -163,9 +165,11 @@ def _read_small(usage: UsageCatalog) -> tuple[int, int]:
 def _read_upstreams(
     settings: Settings,
     content: ContentServices,
-    find_outage: Callable[[str], float],
     now: float,
     limits: Sequence[RateLimit],
+    outcomes: Outcomes,
+    *,
+    find_outage: Callable[[str], float],
 ) -> list[UpstreamReport]:
     known = read_known(content, settings.upstreams)
     endpoints = {
@@ -186,7 +190,7 @@ def _read_upstreams(
         )
         for name, upstream in settings.upstreams.items()
     ]
-    found = list_known(endpoints, known, rates)
+    found = list_known(endpoints, known, rates, outcomes)
     return report_upstreams(facts, found, limits, now, is_offline=settings.offline)
 
 

@@ -39,9 +39,10 @@ from registry.mirror.tag_decisions import TagDecisions
 from registry.mirror.tags_and_referrers import TagsAndReferrers
 from registry.mirror.trials import Trials
 from registry.mirror.upstream_waits import UpstreamWaits
+from registry.mirror.waiting_clients import WaitingClients
 from registry.settings.model import Settings
 from registry.settings.trust_domains import find_trusted
-from registry.store.demand_files import DemandFiles
+from registry.store.demand_files import READERS, DemandFiles
 from registry.store.file_locks import BestEffortLocks
 from registry.tasks import Tasks
 from registry.upstream.contract import Source
@@ -120,6 +121,9 @@ class PullServices:
         self._tasks.keep(self._downloads.keep_releasing())
         visits = ClientVisits(ClientVisitCatalog(self._database), self._clock)
         self._tasks.keep(visits.keep_flushing())
+        files = DemandFiles(self._handles.folder.locks, READERS)
+        waiting = WaitingClients(files, self._downloads.count_waiting)
+        self._tasks.keep(waiting.keep_telling())
         return Mirror(
             table=UpstreamTable(self._settings.registries),
             via=self._via,

@@ -94,6 +94,22 @@ def test_the_console_and_the_command_say_the_same(
     )
 
 
+def test_the_overview_has_every_upstream(console: ConsoleBrowser, mirror: MirrorProcess) -> None:
+    """Also those that nobody has asked yet: they are said to be never used."""
+    configured = json.loads(mirror.run("config", "show", "--json").stdout)["upstreams"]
+    wait_until(lambda: find_states(console).get("docker.io") == "ok", "docker.io was measured")
+    states = find_states(console)
+    page = console.ask("/").text
+
+    assert states.keys() == configured.keys()
+    assert set(states.values()) == {"ok", "unused"}
+    assert all(f'<a href="/upstreams">{name}</a>' in page for name in configured)
+
+
+def find_states(console: ConsoleBrowser) -> dict[str, str]:
+    return {each["upstream"]: each["state"] for each in console.read("/")["upstreams"]}
+
+
 def test_each_page_forbids_scripts_of_others(console: ConsoleBrowser) -> None:
     """Pages run no script but their own, are in no frame, and tell no address to other sites."""
     for path in (*PAGES, "/absent", "/actions/pin?name=x"):

@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.mirror import MirrorProcess
+from tests.integration.test_console import read_metrics
 from tests.integration.wire import PATIENCE, fetch, wait_until
 
 pytestmark = pytest.mark.programs
@@ -154,11 +155,13 @@ def test_sighup_to_every_process_reloads_too(make_mirror: MirrorMaker) -> None:
 
 
 def test_a_bad_reload_changes_nothing(make_mirror: MirrorMaker, hub: FakeUpstream) -> None:
-    """With a mistake in the file the previous settings stay, and the log says what is wrong."""
+    """The previous settings stay, and log and metrics say so; when it is mended, all is well."""
     image = hub.add_image("team/kept", "1", [b"kept"])
     mirror = make_mirror(workers=1)
-    mirror.config.write_text(mirror.config.read_text() + "\n[tag]\nfresh_for = 1\n")
+    right = mirror.config.read_text()
+    mirror.config.write_text(f"{right}\n[tag]\nfresh_for = 1\n")
     children = wait_for_children(mirror, 2)
+    before = read_loading(mirror)
 
     os.kill(mirror.pid, signal.SIGHUP)
 
@@ -167,6 +170,18 @@ def test_a_bad_reload_changes_nothing(make_mirror: MirrorMaker, hub: FakeUpstrea
     assert "tag" in mirror.events(said)[0]["why"]
     assert list_children(mirror) == children
     assert fetch(f"{mirror.url}/v2/team/kept/manifests/1").body == image.manifest
+    refused = read_loading(mirror)
+    mirror.config.write_text(right)
+    os.kill(mirror.pid, signal.SIGHUP)
+    wait_until(lambda: read_loading(mirror) > before, "it is loaded again")
+    assert (before[0], refused) == (1, (0, before[1]))
+
+
+def read_loading(mirror: MirrorProcess) -> tuple[float, float]:
+    """Return whether the settings were loaded the last time, and when they last were."""
+    metrics = read_metrics(mirror)
+    name = "entrepot_config_reload_success"
+    return metrics[name], metrics[f"{name}_timestamp_seconds"]
 
 
 def test_a_reload_moves_no_data_folder(

@@ -145,7 +145,8 @@ def test_what_was_served_is_counted_over_servers(tmp_path: Path) -> None:
 def test_the_state_is_told_with_the_counts(tmp_path: Path) -> None:
     """Limit, free bytes, downloads, version and certificates are gauges beside what is counted."""
     ends = (("server.tls_cert", 1_800_000_000.0),)
-    state = State(limit=10, free=7, downloads=2, version="1.2.3", certificates=ends)
+    loading = (False, 1_700_000_000.0)
+    state = State(10, 7, 2, version="1.2.3", certificates=ends, loading=loading)
 
     metrics = ServerMetrics(tmp_path)
     lines = generate_latest(collect(metrics, state)).decode().splitlines()
@@ -156,6 +157,8 @@ def test_the_state_is_told_with_the_counts(tmp_path: Path) -> None:
         "entrepot_downloads 2.0",
         'entrepot_build_info{version="1.2.3"} 1.0',
         'entrepot_certificate_expiry_timestamp_seconds{setting="server.tls_cert"} 1.8e+09',
+        "entrepot_config_reload_success 0.0",
+        "entrepot_config_reload_success_timestamp_seconds 1.7e+09",
     } <= set(lines)
 
 

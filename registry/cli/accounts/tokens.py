@@ -9,11 +9,11 @@ import typer
 
 from registry.cli.accounts.session import Groups, format_last_use, with_accounts
 from registry.cli.messages import MISUSED, fail
-from registry.cli.printing import Verbatim
 from registry.cli.session import Config, Json
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_age, format_moment
 from registry.reports.accounts import NewToken, TokenReport, report_token
+from registry.reports.lines import Verbatim
 from registry.settings.values import Refusal, parse_duration
 
 if TYPE_CHECKING:

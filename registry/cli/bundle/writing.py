@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from registry.cli.bundle.output import OutputTarget, assign, deliver
 from registry.cli.messages import warn
 from registry.cli.platforms import format_only, format_unavailable
-from registry.cli.printing import Summary, Verbatim, print_report
+from registry.cli.printing import Summary, print_report
 from registry.cli.session import Session
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes, format_count
 from registry.reports.bundle.content import BundledImage, count_omitted, list_images
 from registry.reports.bundle.written import WrittenBundle
+from registry.reports.lines import Verbatim
 
 if TYPE_CHECKING:
     from registry.bundle.write.layout import Contents

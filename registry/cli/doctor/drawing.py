@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from registry.cli.printing import Verbatim
 from registry.cli.terminal import format_count
 from registry.reports.doctor.findings import DoctorReport, Finding
+from registry.reports.lines import Verbatim
 
 _WIDTH = 8  # columns of the state
 

@@ -16,11 +16,11 @@ from registry.cli.setup.actions import (
     set_up,
     undo_setup,
 )
-from registry.cli.setup.drawing import draw_setup
 from registry.cli.setup.inputs import read_mirror
 from registry.clients.files import ClientFiles
 from registry.clients.installation import Installation
 from registry.clients.plan import Scope
+from registry.reports.setup_text import draw_setup
 
 _RECORD = "setup.json"
 

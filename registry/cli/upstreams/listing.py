@@ -13,6 +13,7 @@ from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_age, format_bytes
 from registry.cli.upstreams.candidates import find_upstream
 from registry.cli.upstreams.numbers import format_rate, format_short
+from registry.content.server_state import read_server_state
 from registry.reports.upstreams import KnownEndpoint, list_known, order_endpoints
 from registry.settings.rates import find_minute
 from registry.settings.upstreams import UpstreamSettings
@@ -53,7 +54,8 @@ def list_endpoints(name: _Name = "", config: Config = None, as_json: Json = Fals
         current = {each: rate.find_rate(minute) for each, rate in rates.items()}
         limits = {each: rate.describe(minute) for each, rate in rates.items() if rate.is_limited}
         draw = partial(draw_known, limits=limits, shown=shown)
-        print_report(list_known(endpoints, known, current), draw, as_json=as_json)
+        outcomes = read_server_state(session.content.monitoring.metrics).list_outcomes()
+        print_report(list_known(endpoints, known, current, outcomes), draw, as_json=as_json)
         return True
 
     operate(config, work, replace_missing)

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from types import MappingProxyType
 
-from registry.cli.printing import Summary, Verbatim
+from registry.cli.printing import Summary
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_bytes
 from registry.cli.upstreams.advice import list_settings
 from registry.cli.upstreams.numbers import format_long, format_rate, format_short
 from registry.cli.upstreams.password_advice import warn_of_password
+from registry.reports.lines import Verbatim
 from registry.reports.upstreams import CandidateReport, UpstreamTest
 from registry.settings.values import format_duration
 

@@ -16,6 +16,7 @@ class DownloadReport:
     `expected` is None if the size is not known. `rate` is in bytes per second, and None at the
     first look; `seconds_left` is None if it cannot be said. `repository` is empty for an import,
     `endpoint` until the first bytes are here. `started` is in epoch seconds (0: not known).
+    `clients` get it while it arrives.
     """
 
     digest: str
@@ -26,6 +27,11 @@ class DownloadReport:
     expected: int | None
     rate: float | None
     seconds_left: float | None
+    clients: int
+
+
+# A digest and a repository: two registries may be asked for the same blob.
+_Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +46,16 @@ class DownloadWatch:
 
     def __init__(self, look: Callable[[], Sequence[RunningDownload]]) -> None:
         self._look = look
-        self._seen: dict[str, _Look] = {}
+        self._seen: dict[_Key, _Look] = {}
 
     def take(self, now: float) -> list[DownloadReport]:
         """Return the running downloads at `now` (seconds of any clock), the largest first."""
-        found = {str(each.digest): each for each in self._look()}
+        found = {(str(each.digest), each.repository): each for each in self._look()}
         self._seen = {
-            digest: self._compare(self._seen.get(digest), each.arrived, now)
-            for digest, each in found.items()
+            key: self._compare(self._seen.get(key), each.arrived, now)
+            for key, each in found.items()
         }
-        reports = [_report(each, self._seen[digest].rate) for digest, each in found.items()]
+        reports = [_report(each, self._seen[key].rate) for key, each in found.items()]
         return sorted(reports, key=lambda each: (-(each.expected or 0), each.digest))
 
     def _compare(self, former: _Look | None, arrived: int, now: float) -> _Look:
@@ -73,4 +79,5 @@ def _report(found: RunningDownload, rate: float | None) -> DownloadReport:
         found.expected,
         rate,
         left,
+        found.clients,
     )

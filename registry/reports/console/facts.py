@@ -38,6 +38,7 @@ from registry.reports.console.upstreams import UpstreamList, UpstreamReport
 from registry.reports.space import find_growth
 from registry.reports.status import count_refused
 from registry.reports.traffic import MONTH, WEEK, report_traffic
+from registry.reports.upstreams import NO_OUTCOMES, Outcomes
 
 HOUR = 3600.0
 FRESH = 10.0  # seconds for which what was counted today is not read again: that takes up to 25 ms
@@ -51,7 +52,8 @@ class Sources:
     `find_trouble` returns why some pulls cannot be answered, or "". `read_space` returns the bytes
     that are used, of the limit, of the reserve, and free on the disk; `break_down` adds up what
     the used bytes are used for, which may take a second. `read_days` returns what was answered in
-    so many days, and `list_days` their names. `read_upstreams` gets the moment and the pull limits.
+    so many days, and `list_days` their names. `read_upstreams` gets the moment, the pull limits and
+    what `read_outcomes` returns, if that is wanted: it reads all metrics.
     """
 
     version: str
@@ -66,7 +68,8 @@ class Sources:
     read_days: Callable[[int], Awaitable[Sequence[DayRow]]]
     list_days: Callable[[int], Sequence[str]]
     read_limits: Callable[[], Awaitable[Sequence[RateLimit]]]
-    read_upstreams: Callable[[float, Sequence[RateLimit]], Sequence[UpstreamReport]]
+    read_upstreams: Callable[[float, Sequence[RateLimit], Outcomes], Sequence[UpstreamReport]]
+    read_outcomes: Callable[[], Outcomes]
     read_events: Callable[[], Sequence[Mapping[str, Any]]]
     downloads: DownloadWatch
     registries: Sequence[str] = ()
@@ -93,7 +96,7 @@ class ConsoleFacts:
         """
         sources, now = self._sources, time.time()
         limits = await sources.read_limits()
-        upstreams = sources.read_upstreams(now, limits)
+        upstreams = sources.read_upstreams(now, limits, NO_OUTCOMES)
         totals = await self._totals.take()
         space = self._read_space(totals)
         rows, days = await sources.read_days(MONTH), sources.list_days(MONTH)
@@ -107,7 +110,7 @@ class ConsoleFacts:
             blobs=None if totals is None else totals.use.count,
             clients=await sources.clients.count_since(now - HOUR),
             largest=() if totals is None else totals.largest,
-            upstreams=[each for each in upstreams if each.is_used],
+            upstreams=upstreams,
             downloads=self.take_downloads(),
             events=leave_out_downloads(self._list_events())[:SHOWN_EVENTS],
         )
@@ -128,7 +131,7 @@ class ConsoleFacts:
         """
         now = time.time()
         limits = await self._sources.read_limits()
-        upstreams = self._sources.read_upstreams(now, limits)
+        upstreams = self._sources.read_upstreams(now, limits, NO_OUTCOMES)
         return await self._judge(now, upstreams, limits, self._read_space(self._totals.latest))
 
     async def _judge(
@@ -245,7 +248,8 @@ class ConsoleFacts:
             StoreError: the catalog refused.
         """
         limits = await self._sources.read_limits()
-        upstreams = self._sources.read_upstreams(time.time(), limits)
+        outcomes = self._sources.read_outcomes()
+        upstreams = self._sources.read_upstreams(time.time(), limits, outcomes)
         return UpstreamList(upstreams, self._sources.rates)
 
     async def list_clients(self, text: str, after: str, asked_by: str) -> ClientList:

@@ -37,8 +37,7 @@ class Overview:
 
     `images` is the number of tags, `blobs` that of stored blobs; None if they were not counted yet.
     `clients` is the number of clients that have pulled in the last hour. At this week's rate, all
-    space is used after `full_in` days (None: never, or not within ten years). Of `upstreams`, only
-    those that were used are listed.
+    space is used after `full_in` days (None: never, or not within ten years).
     """
 
     version: str

@@ -9,8 +9,9 @@ import registry.__main__ as program
 from registry.cli import lines
 from registry.cli.lines import break_lines, find_width, print_line
 from registry.cli.messages import INTERRUPTED, report_errors
-from registry.cli.printing import Summary, Verbatim, print_report
+from registry.cli.printing import Summary, print_report
 from registry.cli.terminal import FREE, Bars, open_progress
+from registry.reports.lines import Verbatim
 from tests.unit.cli.test_download_bars import make_console
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4

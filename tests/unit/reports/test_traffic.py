@@ -9,7 +9,7 @@ from registry.content.served import EVICTED, STORED, UPSTREAM
 from registry.content.traffic import DayRow
 from registry.content.usage import UsageReport
 from registry.reports.space import report_space
-from registry.reports.traffic import Day, Period, report_traffic
+from registry.reports.traffic import Day, OriginTraffic, Period, report_traffic
 
 DAYS = [f"2026-11-{day:02}" for day in range(1, 31)]
 TODAY = DAYS[-1]
@@ -63,6 +63,12 @@ def test_answers_with_content_count() -> None:
         byte_hit_ratio=0.8,
         fetched=150,
         saved=850,
+        origins={
+            "hit": OriginTraffic(6, 600),
+            "joined": OriginTraffic(1, 100),
+            "miss": OriginTraffic(1, 100),
+            "stale": OriginTraffic(2, 200),
+        },
     )
     assert today == expected
 

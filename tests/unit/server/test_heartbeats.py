@@ -92,3 +92,17 @@ def test_replacements_are_counted_over_reloads() -> None:
 
     assert beats.replaced == 2
     assert Heartbeats(3, beats.replaced).replaced == 2
+
+
+def test_a_page_begins_when_the_settings_were_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails later does not change when it last succeeded."""
+    monkeypatch.setattr(heartbeats.time, "time", lambda: 1000.0)
+    beats = Heartbeats(1)
+    assert beats.read_loading() == (True, 1000.0)
+
+    monkeypatch.setattr(heartbeats.time, "time", lambda: 2000.0)
+    beats.note_not_reloaded()
+
+    assert beats.read_loading() == (False, 1000.0)
+    assert beats.replaced == 0
+    assert Heartbeats(1).read_loading() == (True, 2000.0)

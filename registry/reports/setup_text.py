@@ -1,10 +1,10 @@
-"""How the report of `entrepot setup` is shown to people."""
+"""The report of `entrepot setup` as text for people: on a terminal, and from a mirror."""
 
 from collections.abc import Iterator
 from types import MappingProxyType
 
-from registry.cli.printing import Verbatim
 from registry.reports.client_setup import ClientFile, ClientSetup
+from registry.reports.lines import Verbatim
 
 _STATES = MappingProxyType(
     {

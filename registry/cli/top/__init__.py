@@ -1,0 +1,1 @@
+"""`entrepot top`: what a mirror does at this moment."""
