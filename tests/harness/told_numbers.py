@@ -68,7 +68,7 @@ def read_console(console: ConsoleBrowser) -> Numbers:
         **_read_traffic(today),
         images=overview["images"],
         blobs=overview["blobs"],
-        used=overview["room"]["used"],
+        used=overview["space"]["used"],
         outcomes=_read_outcomes(each for one in upstreams for each in one["endpoints"]),
     )
 
