@@ -40,6 +40,7 @@ MIRROR = Mirror(
     blobs=NOT_CALLED,
     lists=NOT_CALLED,
     repositories=NOT_CALLED,
+    visits=NOT_CALLED,
 )
 
 
