@@ -17,7 +17,7 @@ from tests.integration.images import keep, make_layer, pull
 from tests.integration.wire import fetch, wait_until
 
 CONFIG = SHIPPED.parent
-PAGE = CONFIG.parent / "docs" / "operations.md"
+PAGE = CONFIG.parent / "docs" / "monitoring.md"
 NAME = re.compile(r"entrepot_[a-z_]+[a-z]")
 PANELS = 12
 ONLY_WITH_TLS = "entrepot_certificate_expiry_timestamp_seconds"  # see test_serve_tls.py
@@ -77,7 +77,7 @@ def test_the_dashboard_explains_itself(words: str) -> None:
 
 
 def test_the_page_has_every_metric(mirror: MirrorProcess) -> None:
-    """The table of operations.md names each metric of a server, and no other."""
+    """The table of monitoring.md names each metric of a server, and no other."""
     table = PAGE.read_text("utf-8").partition("| metric | labels |")[2].partition("\n\n")[0]
     lines = table.splitlines()[2:]
     documented = {name for line in lines for name in NAME.findall(line.split("|")[1])}

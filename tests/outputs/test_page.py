@@ -51,8 +51,8 @@ def test_the_recorded_help_is_that_of_today() -> None:
 
 
 def test_the_docs_show_what_was_recorded() -> None:
-    """The example of operations.md is the output of a real run, on the page of outputs."""
+    """The example of slow-links.md is the output of a real run, on the page of outputs."""
     recorded = read_outputs(PAGE.read_text(encoding="utf-8"), ENDPOINTS)
-    operations = (PAGE.parents[1] / "operations.md").read_text(encoding="utf-8")
+    page = (PAGE.parents[1] / "slow-links.md").read_text(encoding="utf-8")
     (shown,) = [text for command, text in recorded.items() if "--from" in command]
-    assert f"```text\n{shown}\n```" in operations
+    assert f"```text\n{shown}\n```" in page

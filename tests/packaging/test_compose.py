@@ -173,8 +173,8 @@ def test_the_volume_outlives_the_container(stack: Stack) -> None:
 
 
 def read_blocks(heading: str) -> list[str]:
-    """Return the blocks of commands below a heading of docs/operations.md."""
-    page = (context.ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    """Return the blocks of commands below a heading of docs/installation.md."""
+    page = (context.ROOT / "docs" / "installation.md").read_text(encoding="utf-8")
     section = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
     return re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
 

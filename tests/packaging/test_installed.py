@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(not (ROOT / ".git").exists(), reason="an sdist has no commit to release"),
 ]
 
-PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "installation.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("## Verify a release\n")[2].partition("\n## ")[0]
 _, BLOCK = re.findall(r"^```sh\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
 INSTALL, RUN = BLOCK.splitlines()

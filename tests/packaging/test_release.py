@@ -24,7 +24,7 @@ pytestmark = [
 
 VERSION = "7.1.0"
 SIGNERS = Path("config/release/allowed_signers")
-PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "installation.md").read_text(encoding="utf-8")
 VERIFY = re.findall(
     r"^```sh\n(.*?)^```",
     PAGE.partition("## Verify a release\n")[2].partition("\n## ")[0],
@@ -86,7 +86,7 @@ def release(checkout: Checkout, key: Path | str) -> subprocess.CompletedProcess[
 
 
 def verify(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Do what docs/operations.md says."""
+    """Do what docs/installation.md says."""
     return subprocess.run(
         ["sh", "-euc", VERIFY], cwd=folder, capture_output=True, text=True, timeout=20, check=False
     )

@@ -68,7 +68,7 @@ _Images = Annotated[
         metavar="IMAGE",
         help="Ask for this image; may be repeated. A layer of the first one is downloaded. Default"
         f" for Docker Hub: {', '.join(WELL_KNOWN['docker.io'])}; for others see"
-        " docs/operations.md.",
+        " docs/slow-links.md.",
     ),
 ]
 _Limit = Annotated[

@@ -6,7 +6,7 @@ from registry.settings.known_images import WELL_KNOWN
 from tests.harness.commands import SHIPPED
 from tests.unit.cli.test_help import show
 
-PAGE = SHIPPED.parents[1] / "docs" / "operations.md"
+PAGE = SHIPPED.parents[1] / "docs" / "slow-links.md"
 
 
 @pytest.mark.parametrize("upstream", WELL_KNOWN)
