@@ -11,7 +11,7 @@ from registry.settings.tables import dump_table
 from registry.settings.values import MASK, format_key
 
 # What a server uses from its start to its end, by the table.
-_FIXED = (("server", ("listen", "console", "workers")), ("storage", ("path",)))
+FIXED = (("server", ("listen", "console", "workers")), ("storage", ("path",)))
 
 _Values = dict[tuple[str, ...], object]
 
@@ -19,7 +19,7 @@ _Values = dict[tuple[str, ...], object]
 def keep_fixed(former: Settings, new: Settings) -> Settings:
     """Return `new` with the values of `former` for what only a restart can change."""
     kept = {}
-    for section, names in _FIXED:
+    for section, names in FIXED:
         values = {name: getattr(getattr(former, section), name) for name in names}
         kept[section] = replace(getattr(new, section), **values)
     return replace(new, **kept)
