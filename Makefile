@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test programs test-programs check audit format soak bench report peers built-peers lock sbom wheelhouse image version release clean
+.PHONY: help run test programs test-programs check audit format soak bench report docs peers built-peers lock sbom wheelhouse image version release clean
 # More processes than cores: many tests wait for clocks and for other processes.
 PARALLEL := -n 4 --dist loadgroup --no-loadscope-reorder
 # Python keeps compiled modules: otherwise each of many processes would compile all of them again.
@@ -25,7 +25,7 @@ test: $(VENV)/test.stamp          ## run the tests (about 4 minutes)
 programs: $(VENV)/test.stamp      ## build what test-programs needs (once, 15 minutes)
 	$(BIN)/python -m tests.programs
 
-test-programs: programs           ## run the tests with other programs, and longer loops
+test-programs: programs $(VENV)/docs.stamp  ## run the tests with other programs, and longer loops
 	$(BIN)/python -m pytest $(PARALLEL) -m "programs and not alone and not soak"
 	$(BIN)/python -m pytest $(PARALLEL) --hypothesis-profile=many -m "not programs and not soak" tests/property
 	$(BIN)/python -m pytest -m "programs and alone and not soak" || [ $$? -eq 5 ]  # 5: none
@@ -39,7 +39,7 @@ check: $(VENV)/test.stamp         ## check format, lint, security, types and arc
 
 # Fails without a database of vulnerabilities, too: .ci/audit says which of the two it was.
 audit: $(VENV)/test.stamp         ## look up known vulnerabilities of what is locked
-	.ci/audit $(BIN)/pip-audit locks/run.txt locks/test.txt
+	.ci/audit $(BIN)/pip-audit locks/run.txt locks/test.txt locks/docs.txt
 
 format: $(VENV)/test.stamp        ## format the sources
 	$(BIN)/ruff format .
@@ -54,6 +54,9 @@ bench: $(VENV)/test.stamp peers   ## measure beside other caches (about 80 minut
 report: $(VENV)/test.stamp peers  ## run the bench once, at reduced size (about 4 minutes)
 	$(BIN)/python -m benchmarks --quick
 
+docs: $(VENV)/docs.stamp          ## build the documents as a site: dist/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 peers:                            ## install the programs that the bench measures
 	-.ci/install-packages nginx-light docker-registry wrk
 	-.ci/install-packages docker.io containerd iproute2
@@ -65,6 +68,7 @@ lock: $(VENV)/test.stamp          ## lock the newest dependencies within their b
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade --extra build pyproject.toml -o locks/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade --extra build --extra test pyproject.toml -o locks/test.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade --extra docs --constraints locks/test.txt pyproject.toml -o locks/docs.txt
 	echo "pip>=25,<27" | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade - -o locks/pip.txt
 	$(MAKE) sbom
 
@@ -127,4 +131,8 @@ $(VENV)/run.stamp: pyproject.toml locks/run.txt
 
 $(VENV)/test.stamp: $(VENV)/run.stamp locks/test.txt
 	$(BIN)/python -m pip install --quiet --require-hashes -r locks/test.txt
+	touch $@
+
+$(VENV)/docs.stamp: $(VENV)/run.stamp locks/docs.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r locks/docs.txt
 	touch $@
