@@ -10,10 +10,10 @@ import pytest
 from tests.architecture.source import ROOT
 
 # The pages that users read have a Chinese page beside them. A new page is in one of the two lists.
-USER_PAGES = ("clients", "access")
+USER_PAGES = ("clients", "slow-links", "access", "airgap")
 ENGLISH_ONLY = """
-airgap architecture bundle-format commands installation monitoring operations security settings
-slow-links storage
+architecture bundle-format commands installation monitoring operations security settings
+storage
 """
 TRANSLATED = {"README.md": "README.zh-CN.md"}
 TRANSLATED |= {f"docs/{page}.md": f"docs/{page}.zh.md" for page in USER_PAGES}
@@ -29,8 +29,9 @@ _LINK = re.compile(r"\]\(([^)#:]*)#?([^):]*)\)")
 # A letter or digit that touches a Chinese character, and half-width punctuation after one.
 _HAN = "[\u4e00-\u9fff]"
 _CROWDED = re.compile(f"{_HAN}[A-Za-z0-9`]|[A-Za-z0-9`]{_HAN}|{_HAN}[,;:!?]")
-# CommonMark shows these asterisks as they are, instead of bold text.
-_UNCLOSED = re.compile("[\u3000-\u303f\uff00-\uffef`]\\*\\*[\u4e00-\u9fffA-Za-z]")
+# CommonMark shows the asterisks behind a stop as they are, if no space or stop is behind them.
+_BOLD = re.compile(r"\*\*(.+?)\*\*(.?)")
+_STOP = "[\u3000-\u303f\uff00-\uffef`]"
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,11 @@ def test_chinese_is_set_well(page: str) -> None:
     found = [
         line
         for line in list_prose(page)
-        if _CROWDED.search(re.sub(r"[*_]", "", line)) or _UNCLOSED.search(line)
+        if _CROWDED.search(re.sub(r"[*_]", "", line))
+        or any(
+            re.match(_STOP, bold[-1]) and re.match(rf"(?!{_STOP})\S", behind)
+            for bold, behind in _BOLD.findall(line)
+        )
     ]
     assert found == [], "\n".join(found)
 
