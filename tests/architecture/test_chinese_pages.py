@@ -10,11 +10,9 @@ import pytest
 from tests.architecture.source import ROOT
 
 # The pages that users read have a Chinese page beside them. A new page is in one of the two lists.
-USER_PAGES = ("clients", "slow-links", "access", "airgap")
-ENGLISH_ONLY = """
-architecture bundle-format commands installation monitoring operations security settings
-storage
-"""
+USER_PAGES = ("clients", "slow-links", "access", "airgap", "security")
+USER_PAGES += ("operations", "installation", "monitoring")
+ENGLISH_ONLY = ("architecture", "bundle-format", "commands", "settings", "storage")
 TRANSLATED = {"README.md": "README.zh-CN.md"}
 TRANSLATED |= {f"docs/{page}.md": f"docs/{page}.zh.md" for page in USER_PAGES}
 GLOSSARY = "docs/glossary.zh.md"
@@ -99,7 +97,7 @@ def test_every_page_is_translated_or_known_to_be_english() -> None:
     """Whoever adds a page decides whether users read it."""
     pages = {path.stem for path in (ROOT / "docs").glob("*.md") if "." not in path.stem}
 
-    assert {*USER_PAGES, *ENGLISH_ONLY.split()} == pages
+    assert {*USER_PAGES, *ENGLISH_ONLY} == pages
 
 
 @pytest.mark.parametrize("page", TRANSLATED)
