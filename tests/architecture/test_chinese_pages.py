@@ -24,9 +24,9 @@ _HEADING = re.compile(r'^(?:<a id="([^"]+)"></a>\n\n)?(#+) (.+)$', re.MULTILINE)
 _COMMENT = re.compile(r"[ \t]*(?<!\S)# .*")
 _CODE = re.compile(r"`([^`]+)`")
 _LINK = re.compile(r"\]\(([^)#:]*)#?([^):]*)\)")
-# A letter or digit that touches a Chinese character, and half-width punctuation after one.
+# A letter or digit that touches a Chinese character, and half-width punctuation beside one.
 _HAN = "[\u4e00-\u9fff]"
-_CROWDED = re.compile(f"{_HAN}[A-Za-z0-9`]|[A-Za-z0-9`]{_HAN}|{_HAN}[,;:!?]")
+_CROWDED = re.compile(f"{_HAN}[A-Za-z0-9`]|[A-Za-z0-9`]{_HAN}|{_HAN}[,;:!?]|[,;:!?] ?{_HAN}")
 # CommonMark shows the asterisks behind a stop as they are, if no space or stop is behind them.
 _BOLD = re.compile(r"\*\*(.+?)\*\*(.?)")
 _STOP = "[\u3000-\u303f\uff00-\uffef`]"
