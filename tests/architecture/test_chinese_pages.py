@@ -11,8 +11,8 @@ from tests.architecture.source import ROOT
 
 # The pages that users read have a Chinese page beside them. A new page is in one of the two lists.
 USER_PAGES = ("clients", "slow-links", "access", "airgap", "security")
-USER_PAGES += ("operations", "installation", "monitoring")
-ENGLISH_ONLY = ("architecture", "bundle-format", "commands", "settings", "storage")
+USER_PAGES += ("operations", "installation", "monitoring", "storage")
+ENGLISH_ONLY = ("architecture", "bundle-format", "commands", "settings")
 TRANSLATED = {"README.md": "README.zh-CN.md"}
 TRANSLATED |= {f"docs/{page}.md": f"docs/{page}.zh.md" for page in USER_PAGES}
 GLOSSARY = "docs/glossary.zh.md"
