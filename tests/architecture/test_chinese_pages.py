@@ -11,7 +11,7 @@ from tests.architecture.source import ROOT
 
 # The pages that users read have a Chinese page beside them. A new page is in one of the two lists.
 USER_PAGES = ("quickstart", "clients", "slow-links", "access", "airgap", "security", "storage")
-USER_PAGES += ("operations", "installation", "monitoring", "capacity")
+USER_PAGES += ("operations", "installation", "monitoring", "capacity", "troubleshooting")
 ENGLISH_ONLY = ("architecture", "bundle-format", "commands", "settings")
 TRANSLATED = {"README.md": "README.zh-CN.md"}
 TRANSLATED |= {f"docs/{page}.md": f"docs/{page}.zh.md" for page in USER_PAGES}
