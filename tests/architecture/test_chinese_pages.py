@@ -23,6 +23,7 @@ _FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r'^(?:<a id="([^"]+)"></a>\n\n)?(#+) (.+)$', re.MULTILINE)
 _COMMENT = re.compile(r"[ \t]*(?<!\S)# .*")
 _CODE = re.compile(r"`([^`]+)`")
+_PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)")
 _LINK = re.compile(r"\]\(([^)#:]*)#?([^):]*)\)")
 # A letter or digit that touches a Chinese character, and half-width punctuation beside one.
 _HAN = "[\u4e00-\u9fff]"
@@ -41,6 +42,7 @@ class Section:
     code: frozenset[str]
     blocks: tuple[str, ...]
     rows: int
+    pictures: tuple[str, ...]
 
 
 def read(page: str) -> str:
@@ -76,6 +78,7 @@ def list_sections(page: str) -> list[Section]:
                 frozenset(" ".join(code.split()) for code in _CODE.findall(below)),
                 tuple(map(read_block, blocks)),
                 len(re.findall(r"^ *\|", below, re.MULTILINE)),
+                tuple(_PICTURE.findall(below)),
             )
         )
     return sections
@@ -102,7 +105,7 @@ def test_every_page_is_translated_or_known_to_be_english() -> None:
 
 @pytest.mark.parametrize("page", TRANSLATED)
 def test_a_translation_is_complete(page: str) -> None:
-    """It has the same headings, commands, files, rows of tables and words of code.
+    """It has the same headings, commands, files, tables, pictures and words of code.
 
     If this fails after a change of an English page, change the same place of the Chinese page.
     """
@@ -116,6 +119,7 @@ def test_a_translation_is_complete(page: str) -> None:
         assert expected.blocks == actual.blocks, where
         assert expected.code == actual.code, where
         assert expected.rows == actual.rows, where
+        assert expected.pictures == actual.pictures, where
 
 
 def test_the_two_readmes_lead_to_each_other() -> None:
