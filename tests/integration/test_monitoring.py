@@ -64,6 +64,10 @@ def test_all_say_the_same_after_a_kill_and_a_restart(
     image = hub.add_image("team/app", "1", [make_layer(1, SIZE)])
     keep(mirror, image)
     pull(mirror, image)
+    # A client has its bytes a moment before its request is counted.
+    wait_until(
+        lambda: count_content(read_metrics(mirror), "entrepot_requests_total") == 6, "both pulls"
+    )
     kill_worker(mirror)
     pull(mirror, image)
     fetch(f"{mirror.url}/v2/team/app/manifests/absent")
