@@ -82,6 +82,7 @@ class Pages:
             sort=asked.get("sort", "name"),
             after=asked.get("after", ""),
             is_pinned=asked.get("pinned", "") == "1",
+            is_gone=asked.get("gone", "") == "1",
             repository=asked.get("in", "")[:LONGEST],
         )
         values = {
@@ -91,7 +92,7 @@ class Pages:
             "count": _read_number(asked.get("n", "")),
             "shown": urlencode({key: asked[key] for key in LIST_FIELDS if asked.get(key)}),
         }
-        if query.sort == "group":
+        if query.sort == "group" and not query.is_gone:
             return Page("groups", await self._facts.list_groups(query), "/images", values)
         return Page("images", await self._facts.list_images(query), "/images", values)
 

@@ -107,6 +107,7 @@ class ConsoleFacts:
             full_in=find_full_in(space, find_growth(rows, days[-WEEK:])),
             traffic=report_traffic(rows, days),
             images=await sources.images.count_images(),
+            gone=await sources.images.count_gone(),
             blobs=None if totals is None else totals.use.count,
             clients=await sources.clients.count_since(now - HOUR),
             largest=() if totals is None else totals.largest,
@@ -208,6 +209,7 @@ class ConsoleFacts:
             query.is_pinned,
             self._sources.registries,
             query.repository,
+            query.is_gone,
         )
 
     async def list_groups(self, query: ImageQuery) -> GroupList:
@@ -279,4 +281,4 @@ class ConsoleFacts:
 
 
 def _choose(query: ImageQuery) -> ImageFilter:
-    return ImageFilter(query.text, query.registry, query.is_pinned, query.repository)
+    return ImageFilter(query.text, query.registry, query.is_pinned, query.repository, query.is_gone)
