@@ -172,7 +172,7 @@ class Pages:
 
     async def _list_events(self, request: web.Request) -> Page:
         level = request.query.get("level", "")
-        report = self._facts.list_events(level)
+        report = self._facts.list_events(level, request.query.get("about", "")[:LONGEST])
         return Page("events", report, "/events", {"level": level})
 
 

@@ -18,6 +18,7 @@ from registry.reports.console.downloads import DownloadReport, DownloadWatch
 from registry.reports.console.events import (
     EventList,
     EventReport,
+    keep_about,
     leave_out_downloads,
     list_events,
 )
@@ -179,9 +180,13 @@ class ConsoleFacts:
     def _list_events(self, level: str = "") -> list[EventReport]:
         return list_events(self._sources.read_events(), level)
 
-    def list_events(self, level: str = "") -> EventList:
-        """Return the last events; with `level` "warning", only those that are warnings or worse."""
-        return EventList(self._list_events(level))
+    def list_events(self, level: str = "", about: str = "") -> EventList:
+        """Return the last events; with `level` "warning", only those that are warnings or worse.
+
+        With `about`, only those about this repository.
+        """
+        found = self._list_events(level)
+        return EventList(keep_about(found, about) if about else found, about)
 
     async def list_images(self, query: ImageQuery) -> ImageList:
         """Return a page of images.
