@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from registry.cli.choices import read_choice
 from registry.cli.images.changes import pin, remove, unpin
 from registry.cli.images.history import history, release, rollback
 from registry.cli.images.offline import (
@@ -23,6 +24,7 @@ from registry.cli.printing import Summary, print_report
 from registry.cli.session import Config, Json, Session, operate
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_age, format_bytes, format_count
+from registry.content.image_report import ImageReport
 from registry.oci.image_patterns import ImagePattern
 from registry.reports.images import Image, Platform, list_images
 from registry.settings.trust_domains import find_trusted
@@ -39,6 +41,15 @@ _NOTHING = (
 )
 _Gone = Annotated[
     bool, typer.Option("--gone", help="Only images that their upstream does not have any more.")
+]
+_Sort = Annotated[
+    str,
+    typer.Option(
+        "--sort",
+        metavar="BY",
+        parser=read_choice(("name", "size", "pulled")),
+        help="The order: name, size (the largest first), or pulled (the longest unused first).",
+    ),
 ]
 _Shown = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names or globs.")]
 _Platforms = Annotated[list[str] | None, platform_option("With --offline: check these platforms")]
@@ -69,6 +80,7 @@ def list_stored(
     images: _Listed = None,
     *,
     gone: _Gone = False,
+    sort: _Sort = "name",
     offline: Offline = False,
     platform: _Platforms = None,
     inventory: Inventory = False,
@@ -99,6 +111,7 @@ def list_stored(
         found = await session.content.images.describe(patterns, trusted)
         if gone:
             found = [image for image in found if image.gone]
+        found = _sort(found, sort)
         is_ready = True
         if offline:
             is_ready = print_readiness(
@@ -112,6 +125,13 @@ def list_stored(
         return report_unmatched(patterns, images or [], found) and is_ready
 
     operate(config, work, quiet=names_only)
+
+
+def _sort(found: list[ImageReport], order: str) -> list[ImageReport]:
+    """Return images in an order; they have that of their names."""
+    if order == "size":
+        return sorted(found, key=lambda image: -image.size)
+    return sorted(found, key=lambda image: image.pulled) if order == "pulled" else found
 
 
 def _draw_names(images: Sequence[Image]) -> Iterator[str]:
