@@ -16,6 +16,8 @@ from registry.access.shown_addresses import ShowAddress, show_whole
 from registry.logs import WriteLine, prepare_lines
 from registry.metrics.process_metrics import Metrics, find_inc, find_observe
 from registry.oci.client_tools import ClientVisit, find_shape, parse_tool
+from registry.oci.names import Tag
+from registry.oci.probe_tags import read_probe
 from registry.oci.token_texts import mask_texts, mask_tokens
 
 CLIENT_CLOSED_REQUEST = 499  # what nginx logs for a client that did not wait for its answer
@@ -164,7 +166,10 @@ class AccessLog:
         """Return what notes the clients of answers like `entry`, if these are about a manifest."""
         if self._note_visit is None or entry.kind != _MANIFESTS or not entry.repository:
             return None
-        sign = "@" if ":" in entry.reference else ":"
+        is_digest = ":" in entry.reference
+        if not is_digest and read_probe(Tag(entry.reference)):
+            return None  # `entrepot doctor` asks, and no client has got an error
+        sign = "@" if is_digest else ":"
         visit = ClientVisit(
             parse_tool(entry.agent),
             find_shape(entry.path, entry.namespace, entry.host, entry.repository),

@@ -13,7 +13,8 @@ class NamedImage:
 
     `seen` is when an upstream or a bundle last said that the name leads to `digest`, `pulled` when
     a client last pulled the image (epoch seconds, 0 for never). If a bundle said it, `bundle` is
-    the id of the bundle, and `signer` the name of the key that signed the bundle.
+    the id of the bundle, and `signer` the name of the key that signed the bundle. `gone` is when
+    its upstream first said that it does not have the tag any more (0: it has, or was not asked).
     """
 
     repository: str
@@ -23,6 +24,7 @@ class NamedImage:
     pulled: float
     bundle: str = ""
     signer: str = ""
+    gone: float = 0.0
 
     @property
     def name(self) -> str:
@@ -81,10 +83,11 @@ class Graph:
 
 # A manifest is listed by its digest if no tag and no index of its repository leads to it.
 _IMAGES = """
-    SELECT tags.repository, tag, tags.digest, checked, COALESCE(pulled, 0), bundle, signer
+    SELECT tags.repository, tag, tags.digest, checked, COALESCE(pulled, 0), bundle, signer,
+        CASE WHEN gone > checked THEN gone ELSE 0 END
         FROM tags LEFT JOIN last_pulls USING (repository, digest)
     UNION ALL
-    SELECT held.repository, held.digest, held.digest, seen, COALESCE(pulled, 0), '', ''
+    SELECT held.repository, held.digest, held.digest, seen, COALESCE(pulled, 0), '', '', 0
         FROM holdings AS held LEFT JOIN last_pulls USING (repository, digest)
         WHERE NOT EXISTS (
             SELECT 1 FROM tags WHERE repository = held.repository AND digest = held.digest

@@ -18,7 +18,8 @@ _LAST_NAME = "\U0010ffff"
 class ImageFilter:
     """Which images are wanted: `text` is a part of their names, `registry` the first part of them.
 
-    `repository` is a whole repository, with its registry. Empty values mean all. In `text`, capital
+    `repository` is a whole repository, with its registry. With `is_gone`, their upstream does not
+    have the tag any more. Empty values mean all. In `text`, capital
     and small letters are the same.
     """
 
@@ -26,6 +27,7 @@ class ImageFilter:
     registry: str = ""
     is_pinned: bool = False
     repository: str = ""
+    is_gone: bool = False
 
     @property
     def span(self) -> tuple[str, str]:
@@ -44,7 +46,7 @@ class NamedRow:
     `seen` is when an upstream or a bundle last said what the name means, `pulled` when a client
     last pulled the image (epoch seconds, 0: never). `is_pinned` says whether a pin has this name.
     `former` is the tag by which clients have pulled an image that has no tag any more; "" if that
-    is not known.
+    is not known. `gone` is when its upstream first said that it does not have the tag (0: it has).
     """
 
     repository: str
@@ -55,6 +57,7 @@ class NamedRow:
     pulled: float
     is_pinned: bool
     former: str = ""
+    gone: float = 0.0
 
     @property
     def name(self) -> str:
@@ -90,16 +93,18 @@ _FORMER = """
 """
 # An image has no tag if neither a tag nor an index of its repository leads to it.
 _TAGGED = """
-    SELECT repository, tag AS reference, digest, checked AS seen, rolled_back, '' AS former
+    SELECT repository, tag AS reference, digest, checked AS seen, rolled_back, '' AS former,
+        CASE WHEN gone > checked THEN gone ELSE 0 END AS gone
         FROM tags
-        WHERE (repository, tag) > (:repository, :reference)
+        WHERE (NOT :is_gone OR gone > checked) AND (repository, tag) > (:repository, :reference)
         AND repository >= :first AND repository < :last
         AND (:text = '' OR instr(lower(repository || ':' || tag), :text))
 """
 _UNTAGGED = f"""
-    SELECT repository, digest AS reference, digest, seen, 0 AS rolled_back, {_FORMER} AS former
+    SELECT repository, digest AS reference, digest, seen, 0 AS rolled_back, {_FORMER} AS former,
+        0 AS gone
         FROM holdings AS held
-        WHERE (repository, digest) > (:repository, :reference)
+        WHERE NOT :is_gone AND (repository, digest) > (:repository, :reference)
         AND (repository, digest) < (:until_repository, :until_reference)
         AND repository >= :first AND repository < :last
         AND (:text = '' OR instr(lower(repository || '@' || digest), :text))
@@ -116,7 +121,7 @@ def _write_query(names: str, end: str) -> str:
     """Return a query for `NamedRow`s; all parts are constants."""
     return f"""
         SELECT repository, reference, digest, seen, rolled_back, {_PULLED} AS pulled,
-            {_PINNED} AS is_pinned, former
+            {_PINNED} AS is_pinned, former, gone
         FROM ({names}) AS named WHERE (NOT :is_pinned OR {_PINNED}) {end}
     """  # noqa: S608
 
@@ -201,6 +206,15 @@ class ImagePageCatalog:
             }
         )
 
+    async def count_gone(self) -> int:
+        """Return the number of tags that their upstream does not have any more.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        query = "SELECT COUNT(*) FROM tags WHERE gone > checked"
+        return await self._database.survey(lambda rows: int(rows.execute(query).fetchone()[0]))
+
     async def count_images(self) -> int:
         """Return the number of tags.
 
@@ -224,14 +238,15 @@ def _bind(
         "last": last,
         "text": wanted.text.lower(),
         "is_pinned": wanted.is_pinned,
+        "is_gone": wanted.is_gone,
         "most": most,
     }
 
 
 def _make_rows(
-    found: Iterable[tuple[str, str, str, float, int, float, int, str]],
+    found: Iterable[tuple[str, str, str, float, int, float, int, str, float]],
 ) -> list[NamedRow]:
-    return [NamedRow(*row[:4], bool(row[4]), row[5], bool(row[6]), row[7]) for row in found]
+    return [NamedRow(*row[:4], bool(row[4]), row[5], bool(row[6]), *row[7:]) for row in found]
 
 
 def _read_page(
@@ -258,14 +273,15 @@ def measure(rows: sqlite3.Connection, digest: str) -> StoredPart:
 
 def _find(rows: sqlite3.Connection, repository: str, reference: str) -> NamedRow | None:
     by_tag = """
-        SELECT repository, tag AS reference, digest, checked AS seen, rolled_back, '' AS former
+        SELECT repository, tag AS reference, digest, checked AS seen, rolled_back, '' AS former,
+            CASE WHEN gone > checked THEN gone ELSE 0 END AS gone
             FROM tags WHERE repository = :repository AND tag = :reference
     """
     by_digest = f"""
         SELECT repository, digest AS reference, digest, seen, 0 AS rolled_back,
             CASE WHEN EXISTS (
                 SELECT 1 FROM tags WHERE repository = held.repository AND digest = held.digest
-            ) THEN '' ELSE {_FORMER} END AS former
+            ) THEN '' ELSE {_FORMER} END AS former, 0 AS gone
             FROM holdings AS held WHERE repository = :repository AND digest = :reference
     """  # noqa: S608 - all parts are constants
     names = by_digest if ":" in reference else by_tag

@@ -30,7 +30,8 @@ class TagRecord:
 
     If a bundle confirmed it, and not an upstream, `bundle` is the id of the bundle, and `signer`
     the name of the key that signed the bundle. `warning` is what clients are told about it.
-    `hold` says whether the tag leads to something else upstream.
+    `hold` says whether the tag leads to something else upstream. `gone` is when its upstream first
+    said that it does not have the tag, if nobody has confirmed the tag since; otherwise 0.
     """
 
     digest: Digest
@@ -39,6 +40,7 @@ class TagRecord:
     signer: str = ""
     warning: str = ""
     hold: TagHold = NO_HOLD
+    gone: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +70,16 @@ class ManifestCatalog:
     def find_tag(self, repository: Repository, tag: Tag) -> TagRecord | None:
         """Return the manifest that a tag leads to; None if the tag is not known."""
         rows = self._database.read(
-            "SELECT digest, checked, bundle, signer, warning, due, rolled_back FROM tags"
+            "SELECT digest, checked, bundle, signer, warning, due, rolled_back, gone FROM tags"
             " WHERE repository = ? AND tag = ?",
             (str(repository), tag.name),
         )
         if not rows:
             return None
-        digest, checked, bundle, signer, warning, due, rolled_back = rows[0]
+        digest, checked, bundle, signer, warning, due, rolled_back, gone = rows[0]
         hold = TagHold(due, bool(rolled_back))
-        return TagRecord(Digest.parse(digest), checked, bundle, signer, warning, hold)
+        gone = gone if gone > checked else 0.0
+        return TagRecord(Digest.parse(digest), checked, bundle, signer, warning, hold, gone)
 
     def was_target(self, repository: Repository, tag: Tag, digest: Digest) -> bool:
         """Whether a client has pulled this manifest by this tag before, as far as is recorded."""
@@ -156,7 +159,7 @@ class ManifestCatalog:
             if tag is not None:
                 values = (str(repository), tag.name, str(manifest.digest), now)
                 told = (bundle, signer, warning, hold.due, hold.is_rolled_back)
-                query = "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                query = "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
                 rows.execute(query, values + told)
 
         await self._database.write(change)
@@ -183,6 +186,21 @@ class ManifestCatalog:
                 "UPDATE tags SET checked = ?, bundle = '', signer = '', warning = ?, due = ?"
                 " WHERE repository = ? AND tag = ? AND digest = ? AND rolled_back = ?",
                 (*values, hold.is_rolled_back),
+            )
+        )
+
+    async def note_gone(self, repository: Repository, tag: Tag, now: float) -> None:
+        """Record that an upstream said at `now` that it does not have a tag that is known here.
+
+        If it has said so before, and nobody has confirmed the tag since, nothing is changed.
+
+        Raises:
+            StoreError: the catalog refused.
+        """
+        await self._database.write(
+            lambda rows: rows.execute(
+                "UPDATE tags SET gone = ? WHERE repository = ? AND tag = ? AND gone <= checked",
+                (now, str(repository), tag.name),
             )
         )
 

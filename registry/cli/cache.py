@@ -30,6 +30,10 @@ _To = Annotated[
         help="Delete until at most this much is used. Default: 95% of the limit.",
     ),
 ]
+_Free = Annotated[
+    str | None,
+    typer.Option("--free", metavar="SIZE", help="Delete until this much less is used than now."),
+]
 _Restart = Annotated[
     bool, typer.Option("--restart", help="Start again instead of continuing an interrupted audit.")
 ]
@@ -119,6 +123,8 @@ def _draw_savings(savings: Savings | None) -> Iterator[str]:
 
 def evict(
     to: _To = None,
+    free: _Free = None,
+    *,
     config: Config = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -128,12 +134,21 @@ def evict(
 
     Pinned blobs, and blobs that are being read, stay.
 
-    Example: entrepot cache evict --to 20GiB --dry-run
+    Which images are large: entrepot images ls --sort size
+
+    Example: entrepot cache evict --free 10GiB --dry-run
     """
+    if to is not None and free is not None:
+        fail("--to and --free exclude each other: write one of them", 2)
 
     async def work(session: Session) -> bool:
-        target = int(session.settings.storage.limit * 0.95) if to is None else _read_size(to)
         used = (await session.content.usage.take()).used
+        if free is not None:
+            target = max(0, used - _read_size("--free", free))
+        elif to is not None:
+            target = _read_size("--to", to)
+        else:
+            target = int(session.settings.storage.limit * 0.95)
         evict_now = _plan_eviction if dry_run else _evict
         freed, blobs, (empty, images) = await evict_now(session, used - target)
         eviction = Eviction(used, target, freed, blobs, images, empty, dry_run)
@@ -178,15 +193,15 @@ def _draw_eviction(eviction: Eviction) -> Iterator[str]:
             yield f"{count} {are}"
 
 
-def _read_size(text: str) -> int:
+def _read_size(option: str, text: str) -> int:
     text = text.strip()
     # 100 or 1.5 was meant as GiB, and would delete everything.
     if text.strip("0.") and not text[-1].isalpha():
-        fail(f"--to: {text} has no unit; write for example {text}GiB, or {text}B for bytes", 2)
+        fail(f"{option}: {text} has no unit; write for example {text}GiB, or {text}B for bytes", 2)
     try:
         return parse_size(text)
     except Refusal as error:
-        fail(f"--to: {error.why}; write a size such as 20GiB or 500MB", 2)
+        fail(f"{option}: {error.why}; write a size such as 20GiB or 500MB", 2)
 
 
 def audit(

@@ -16,7 +16,9 @@ from registry.settings.model import Settings
 from registry.settings.values import format_key
 
 # Events that say nothing to the person in front of the terminal; warnings and errors are shown.
-_HIDDEN = frozenset({"download started", "audit ended", "request", "request began"})
+_HIDDEN = frozenset(
+    {"download started", "download ended", "audit ended", "request", "request began"}
+)
 # Events whose names in the log say too little to a person.
 _WORDS: Mapping[str, str] = MappingProxyType(
     {

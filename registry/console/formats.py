@@ -9,6 +9,9 @@ from registry.settings.values import format_bytes
 
 UNKNOWN = "\N{EN DASH}"  # in the place of a number that is not known
 _UNITS = ((86_400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
+# Facts of events that are numbers of bytes, and those that are bytes per second.
+_SIZES = frozenset({"size", "bytes", "received", "fetched"})
+_RATES = frozenset({"rate"})
 _SHORT_DIGEST = 12  # hexadecimal digits
 _DIGEST = re.compile(r"\b(sha(?:256|512):[0-9a-f]{12})[0-9a-f]{20,}")
 
@@ -78,8 +81,12 @@ class Formats:
         """Return a moment for programs, in UTC."""
         return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
-    def fact(self, text: str) -> str:
-        """Return a fact of an event, in which digests are short."""
+    def fact(self, key: str, text: str) -> str:
+        """Return a fact of an event: digests are short, and numbers of bytes have a unit."""
+        if key in _SIZES and text.isdecimal():
+            return self.size(int(text))
+        if key in _RATES and text.isdecimal():
+            return self.rate(int(text))
         return _DIGEST.sub(lambda found: f"{found[1]}…", text)
 
     def digest(self, digest: str) -> str:

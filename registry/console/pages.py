@@ -82,6 +82,7 @@ class Pages:
             sort=asked.get("sort", "name"),
             after=asked.get("after", ""),
             is_pinned=asked.get("pinned", "") == "1",
+            is_gone=asked.get("gone", "") == "1",
             repository=asked.get("in", "")[:LONGEST],
         )
         values = {
@@ -91,7 +92,7 @@ class Pages:
             "count": _read_number(asked.get("n", "")),
             "shown": urlencode({key: asked[key] for key in LIST_FIELDS if asked.get(key)}),
         }
-        if query.sort == "group":
+        if query.sort == "group" and not query.is_gone:
             return Page("groups", await self._facts.list_groups(query), "/images", values)
         return Page("images", await self._facts.list_images(query), "/images", values)
 
@@ -171,7 +172,7 @@ class Pages:
 
     async def _list_events(self, request: web.Request) -> Page:
         level = request.query.get("level", "")
-        report = self._facts.list_events(level)
+        report = self._facts.list_events(level, request.query.get("about", "")[:LONGEST])
         return Page("events", report, "/events", {"level": level})
 
 

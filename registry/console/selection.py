@@ -16,7 +16,7 @@ from registry.reports.console.selection import Image, Selection, SelectionReader
 ASK, DO = "/selected", "/selected/do"
 VERBS = ("pin", "unpin", "remove")
 LIST = "/images"
-LIST_FIELDS = ("q", "upstream", "sort", "pinned", "in")  # of the addresses of the list
+LIST_FIELDS = ("q", "upstream", "sort", "pinned", "gone", "in")  # of the addresses of the list
 
 
 class BulkActions(Protocol):

@@ -49,7 +49,8 @@ class ImageReport:
     others are `shared`. `pulled` is when a client last pulled the image (epoch seconds, 0 for
     never). `pins` are the names of the pins that keep the image. If the image was imported,
     `bundle` is the id of the bundle, `signer` the name of the key that signed the bundle, and
-    `imported` the time (epoch seconds); otherwise these are empty and 0.
+    `imported` the time (epoch seconds); otherwise these are empty and 0. `gone` is when its
+    upstream first said that it does not have the tag any more (epoch seconds, 0: it has).
     """
 
     repository: str
@@ -64,6 +65,7 @@ class ImageReport:
     bundle: str = ""
     signer: str = ""
     imported: float = 0.0
+    gone: float = 0.0
 
     @property
     def name(self) -> str:
@@ -114,6 +116,7 @@ class ImageReporter:
             bundle=image.bundle,
             signer=image.signer,
             imported=image.seen if image.bundle else 0.0,
+            gone=image.gone,
         )
 
     def _check(self, digest: str, platform: str) -> PlatformReport:

@@ -18,6 +18,7 @@ from registry.errors import (
 from registry.logs import get_logger
 from registry.mirror.cache_status import CacheStatus
 from registry.mirror.freshness import Freshness, find_freshness
+from registry.mirror.gone_tags import GoneTags
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import KnownManifest
 from registry.mirror.mirror_rules import MirrorRules
@@ -59,6 +60,7 @@ class Manifests:
         questions: QuestionLimit,
         pulls: PullLog,
         offline: bool,
+        gone: GoneTags,
         stored: CacheStatus = CacheStatus.HIT,
         count_stale: Callable[[str, str], None] = lambda _upstream, _why: None,
     ) -> None:
@@ -78,6 +80,7 @@ class Manifests:
         self._questions = questions
         self._pulls = pulls
         self._offline = offline
+        self._gone = gone
         self._stored = stored
         self._count_stale = count_stale
         self._log = get_logger("registry.mirror")
@@ -227,6 +230,7 @@ class Manifests:
             # Docker Hub denies what does not exist, so a denial is remembered as "not found".
             unknown = _as_unknown(repository, reference, error)
             self._missing.add((repository, reference), unknown, self._clock())
+            await self._gone.note(repository, reference)
             raise unknown from error
         is_joined = revalidation.is_joined and result.origin is CacheStatus.MISS
         origin = CacheStatus.JOINED if is_joined else result.origin

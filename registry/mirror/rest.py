@@ -1,5 +1,6 @@
 """The rest of a blob, on its way from the upstream into an ingest."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,7 @@ class Rest:
             StoreError: the disk refused.
         """
         ingest, download, told = self.ingest, self.download, self.told
+        began = time.monotonic()
         if told.suspects:
             download.mark_suspect(*told.suspects)
         if resumed and not download.needs_proof(told.trace.count()):
@@ -67,3 +69,15 @@ class Rest:
                 if batch != []:
                     self.count(await land(batch, ingest, notify, self.turn.find_thread_time))
                 await told.update()
+        self._tell_end(ingest.offset - resumed, time.monotonic() - began)
+
+    def _tell_end(self, received: int, seconds: float) -> None:
+        """Log how fast the bytes came: this says later why a pull was slow."""
+        rate = int(received / max(seconds, 0.001))  # bytes per second
+        self.log.info(
+            "download ended",
+            received=received,
+            seconds=round(seconds, 3),
+            rate=rate,
+            endpoint=self.download.endpoint,
+        )

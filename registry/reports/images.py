@@ -52,7 +52,8 @@ class Image:
     `pins` has the names of the pins that keep its content, and `pinned` says whether its own name
     is among them. If the name was imported, `bundle` is the
     id of the bundle, `signer` the file name of the key that signed the bundle, and `imported` the
-    time of the import (epoch seconds); otherwise they are empty and 0.
+    time of the import (epoch seconds); otherwise they are empty and 0. `gone` is when its upstream
+    first said that it does not have the tag any more (epoch seconds, 0: it has, or was not asked).
     """
 
     name: str
@@ -71,6 +72,7 @@ class Image:
     bundle: str
     signer: str
     imported: float
+    gone: float
 
     @classmethod
     def of(cls, found: "ImageReport") -> Self:
@@ -92,6 +94,7 @@ class Image:
             bundle=found.bundle,
             signer=found.signer,
             imported=found.imported,
+            gone=found.gone,
         )
 
 

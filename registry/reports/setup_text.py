@@ -28,8 +28,10 @@ _GONE = MappingProxyType(
 )
 
 
-def draw_setup(report: ClientSetup) -> Iterator[str]:
-    """Yield the lines."""
+def draw_setup(report: ClientSetup, root: str = "") -> Iterator[str]:
+    """Yield the lines; `root` is the folder that holds the files, if it is not this machine's."""
+    if root and report.action != "show":
+        yield f"Below {root}:"
     match report.action:
         case "show":
             yield from _draw_preview(report)

@@ -16,6 +16,8 @@ SUPERVISOR = -3  # the number of its page; the others are those of `heartbeats.p
 PAGE = 32 * 1024  # bytes for the events of one process
 LONGEST_VALUE = 300  # characters of one fact of an event
 MOST_FACTS = 12
+# What its end tells too; running downloads have a place of their own on the pages.
+_TOLD_LATER = frozenset({"download started"})
 _LEFT_OUT = frozenset({"event", "level", "exception", "timestamp"})
 
 
@@ -44,6 +46,8 @@ class RecentEvents:
         return sorted(found, key=lambda each: -each["time"])
 
     def _note(self, number: int, event: Mapping[str, Any]) -> None:
+        if event.get("event") in _TOLD_LATER:
+            return
         facts = {key: value for key, value in event.items() if key not in _LEFT_OUT}
         shown = [(key, _shorten(value)) for key, value in facts.items()][:MOST_FACTS]
         line = json.dumps(

@@ -24,6 +24,7 @@ from registry.mirror.cache_status import CacheStatus
 from registry.mirror.circles import Circles
 from registry.mirror.deliveries import Deliveries
 from registry.mirror.downloads import Downloads
+from registry.mirror.gone_tags import GoneTags
 from registry.mirror.manifest_cache import ManifestCache
 from registry.mirror.manifest_memory import ManifestMemory
 from registry.mirror.manifests import Manifests
@@ -172,6 +173,7 @@ class PullServices:
             questions=self._questions,
             pulls=self._pulls,
             offline=self._settings.offline,
+            gone=GoneTags(self._manifest_catalog, clock),
             stored=self._stored,
             count_stale=lambda *labels: self._metrics.upstreams.stale.labels(*labels).inc(),
         )

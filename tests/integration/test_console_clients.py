@@ -5,6 +5,7 @@ from typing import Any
 from tests.conftest import MirrorMaker
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.console_browser import ConsoleBrowser
+from tests.harness.deadline import await_truth
 from tests.harness.mirror import MirrorProcess
 from tests.integration.images import keep, make_layer
 from tests.integration.wire import fetch, wait_until
@@ -65,3 +66,13 @@ def test_without_addresses_no_client_is_recorded(
 
     clients = ConsoleBrowser(mirror).read("/clients")
     assert (clients["clients"], clients["in_vain"]) == ([], [])
+
+
+def test_a_probe_of_the_doctor_is_no_pull_in_vain(mirror: MirrorProcess) -> None:
+    """Otherwise a client that uses the mirror would seem to have failed."""
+    agent = {"User-Agent": "docker/29.0.0"}
+    for tag in (f"entrepot-probe-{'0' * 32}", "missing"):
+        assert fetch(f"{mirror.url}/v2/acme/app/manifests/{tag}", agent).status == 404
+    browser = ConsoleBrowser(mirror)
+    await_truth(lambda: "acme/app" in browser.ask("/clients").text)
+    assert "entrepot-probe" not in browser.ask("/clients").text

@@ -219,3 +219,16 @@ def test_a_file_that_is_not_changed_is_named_with_its_line(tmp_path: Path) -> No
         2,
         "entrepot: /etc/docker/daemon.json:2: it has a comma after the last value; remove it\n",
     )
+
+
+def test_another_root_is_named_when_it_is_written(tmp_path: Path) -> None:
+    """Who sets up twenty machines sees which one it was, and that it cannot reach a loopback."""
+    config = tmp_path / "entrepot.toml"
+    config.write_text('[server]\nlisten = "127.0.0.1:5000"\n')
+    words = ("setup", "docker", "--root", str(tmp_path / "server-7"), "--config", str(config))
+    done = run_command(*words, "--mirror", MIRROR, "--write")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"Below {tmp_path / 'server-7'}:\nwrote /etc/docker/daemon.json")
+    unreached = run_command(*words)
+    assert unreached.returncode == 0
+    assert "another machine does not reach http://127.0.0.1:5000" in unreached.stderr

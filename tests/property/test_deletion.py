@@ -88,7 +88,7 @@ def insert(rows: sqlite3.Connection, world: World) -> None:
         rows.execute("INSERT INTO holdings VALUES (?, ?, 1.0)", (str(repository), str(digest)))
     for (repository, tag), digest in world.tags.items():
         values = (str(repository), tag.name, str(digest))
-        rows.execute("INSERT INTO tags VALUES (?, ?, ?, 1.0, '', '', '', 0, 0)", values)
+        rows.execute("INSERT INTO tags VALUES (?, ?, ?, 1.0, '', '', '', 0, 0, 0)", values)
     for digest, size in world.stored.items():
         rows.execute("INSERT INTO blobs VALUES (?, ?, 1.0)", (str(digest), size))
 

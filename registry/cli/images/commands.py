@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from registry.cli.choices import read_choice
 from registry.cli.images.changes import pin, remove, unpin
 from registry.cli.images.history import history, release, rollback
 from registry.cli.images.offline import (
@@ -23,10 +24,14 @@ from registry.cli.printing import Summary, print_report
 from registry.cli.session import Config, Json, Session, operate
 from registry.cli.tables import Table, make_table
 from registry.cli.terminal import format_age, format_bytes, format_count
+from registry.content.image_report import ImageReport
 from registry.oci.image_patterns import ImagePattern
 from registry.reports.images import Image, Platform, list_images
 from registry.settings.trust_domains import find_trusted
 
+_NONE_GONE = (
+    "no image is known to be gone upstream; to ask the upstreams: entrepot images refresh '*'"
+)
 _Listed = Annotated[
     list[str] | None, typer.Argument(metavar="[IMAGE]...", help="Names or globs; default: all.")
 ]
@@ -34,6 +39,18 @@ _NamesOnly = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the 
 _NOTHING = (
     "no image is stored here yet; pull one through the mirror, or run: entrepot images warm IMAGE"
 )
+_Gone = Annotated[
+    bool, typer.Option("--gone", help="Only images that their upstream does not have any more.")
+]
+_Sort = Annotated[
+    str,
+    typer.Option(
+        "--sort",
+        metavar="BY",
+        parser=read_choice(("name", "size", "pulled")),
+        help="The order: name, size (the largest first), or pulled (the longest unused first).",
+    ),
+]
 _Shown = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names or globs.")]
 _Platforms = Annotated[list[str] | None, platform_option("With --offline: check these platforms")]
 
@@ -62,6 +79,8 @@ def build_images_app() -> typer.Typer:
 def list_stored(
     images: _Listed = None,
     *,
+    gone: _Gone = False,
+    sort: _Sort = "name",
     offline: Offline = False,
     platform: _Platforms = None,
     inventory: Inventory = False,
@@ -90,6 +109,9 @@ def list_stored(
         # Offline, nobody can prove that an upstream has bytes of another one.
         trusted = find_trusted(session.settings.upstreams) if offline else {}
         found = await session.content.images.describe(patterns, trusted)
+        if gone:
+            found = [image for image in found if image.gone]
+        found = _sort(found, sort)
         is_ready = True
         if offline:
             is_ready = print_readiness(
@@ -99,10 +121,17 @@ def list_stored(
             draw = _draw_names if names_only else _draw_list
             print_report(list_images(found), draw, as_json=as_json)
         if not (found or patterns):
-            warn(_NOTHING)
+            warn(_NONE_GONE if gone else _NOTHING)
         return report_unmatched(patterns, images or [], found) and is_ready
 
     operate(config, work, quiet=names_only)
+
+
+def _sort(found: list[ImageReport], order: str) -> list[ImageReport]:
+    """Return images in an order; they have that of their names."""
+    if order == "size":
+        return sorted(found, key=lambda image: -image.size)
+    return sorted(found, key=lambda image: image.pulled) if order == "pulled" else found
 
 
 def _draw_names(images: Sequence[Image]) -> Iterator[str]:
@@ -178,6 +207,8 @@ def _describe(image: Image) -> Iterator[str]:
     yield f"    shared   {format_bytes(image.shared)} with other images"
     yield f"  pulled     {format_age(image.pulled)}"
     yield f"  pinned     {_describe_pins(image)}"
+    if image.gone:
+        yield f"  upstream   does not have it any more, since {format_age(image.gone)}"
     if image.bundle:
         signed = f"signed by {image.signer}" if image.signer else "signature not checked"
         imported = f"imported {format_age(image.imported)}, {signed}"

@@ -1,12 +1,13 @@
 """`entrepot setup`: its options, and what it does with them."""
 
 import os
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 import typer
 
-from registry.cli.messages import MISUSED, fail, report_errors
+from registry.cli.messages import MISUSED, fail, report_errors, warn
 from registry.cli.printing import print_report
 from registry.cli.session import Config, Json
 from registry.cli.setup.actions import (
@@ -19,6 +20,7 @@ from registry.cli.setup.actions import (
 from registry.cli.setup.inputs import read_mirror
 from registry.clients.files import ClientFiles
 from registry.clients.installation import Installation
+from registry.clients.mirror import is_loopback
 from registry.clients.plan import Scope
 from registry.reports.setup_text import draw_setup
 
@@ -57,6 +59,10 @@ _TokenFile = Annotated[
     typer.Option("--token-file", metavar="FILE", help="A file with a token of the mirror."),
 ]
 _Write = Annotated[bool, typer.Option("--write", help="Write the files, and keep copies.")]
+_UNREACHED = (
+    "another machine does not reach {url}: name the address that it uses, as in --mirror"
+    " http://10.0.0.5:5000"
+)
 _Undo = Annotated[bool, typer.Option("--undo", help="Undo what --write has written.")]
 _Restart = Annotated[
     bool, typer.Option("--restart", help="Restart the client, if a file was written.")
@@ -103,7 +109,8 @@ def set_up_client(
         fail("--write and --undo exclude each other", MISUSED)
     if restart and not (write or undo):
         fail("--restart needs --write or --undo", MISUSED)
-    if restart and root != Path("/"):
+    is_elsewhere = root != Path("/")
+    if restart and is_elsewhere:
         fail("--restart is for this machine, and not for another --root", MISUSED)
     with report_errors():
         scope = Scope(_find_home() if user else None)
@@ -115,9 +122,12 @@ def set_up_client(
             wanted = read_mirror(mirror, registries, ca, token_file, config)
             plan = make_plan(client, planner, wanted, scope, installation)
             report = set_up(installation, client, wanted, plan, write=write)
+            if is_elsewhere and not mirror and is_loopback(wanted.url):
+                warn(_UNREACHED.format(url=wanted.url))
     if restart and report.files:
         report = restart_client(report)
-    print_report(report, draw_setup, as_json=as_json)
+    draw = partial(draw_setup, root=str(root)) if is_elsewhere else draw_setup
+    print_report(report, draw, as_json=as_json)
 
 
 def _find_home() -> PurePosixPath:

@@ -34,11 +34,13 @@ class Cause:
 class Diagnosis:
     """What is known of the configuration of a client: `causes` are the worst first.
 
-    `evidence` is what its configuration says of the mirror, also if nothing is wrong.
+    `evidence` is what its configuration says of the mirror, also if nothing is wrong. `only` says
+    for which images the client can ask the mirror at all; it is empty if for all.
     """
 
     causes: tuple[Cause, ...] = ()
     evidence: tuple[str, ...] = ()
+    only: str = ""
 
 
 def advise_setup(client: str, mirror: Mirror, *options: str) -> str:

@@ -23,6 +23,7 @@ from registry.clients.plan import Reader, Scope
 from registry.settings.values import Refusal
 
 HUB = "docker.io"
+_HUB_ONLY = "for images of Docker Hub only"
 _STORE = "io.containerd.snapshotter.v1"  # the driver type of the containerd store
 
 
@@ -34,15 +35,16 @@ def diagnose_docker(info: Mapping[str, Any], examined: Examined) -> Diagnosis:
     folder = scope.choose("/etc/docker", ".config/docker")
     certificates = folder / "certs.d"
     found = _judge_mirrors(info, scope, examined)
+    only = _HUB_ONLY
     if _has_store(info) and find_hosts_file(certificates, registry, examined.read):
-        found = diagnose_hosts("docker-29", certificates, examined)
+        found, only = diagnose_hosts("docker-29", certificates, examined), ""
     elif registry != HUB:
         found = Diagnosis((_explain_hub_only(info, registry, mirror),), found.evidence)
     texts = [str(info.get(name) or "") for name in ("HttpProxy", "HttpsProxy", "NoProxy")]
     proxies = ProxySettings(*texts)
     cure = advise_service("docker", proxies.no_proxy)
     causes = judge_proxy("dockerd", mirror, proxies, "docker info", cure)
-    return Diagnosis((*found.causes, *causes), found.evidence)
+    return Diagnosis((*found.causes, *causes), found.evidence, only)
 
 
 def _has_store(info: Mapping[str, Any]) -> bool:

@@ -24,9 +24,10 @@ class EventReport:
 
 @dataclass(frozen=True, slots=True)
 class EventList:
-    """The last events, the latest first."""
+    """The last events, the latest first; only those about a repository, if `about` names one."""
 
     events: Sequence[EventReport]
+    about: str = ""
 
 
 def list_events(found: Iterable[Mapping[str, Any]], level: str = "") -> list[EventReport]:
@@ -47,5 +48,16 @@ def list_events(found: Iterable[Mapping[str, Any]], level: str = "") -> list[Eve
 
 
 def leave_out_downloads(events: Iterable[EventReport]) -> list[EventReport]:
-    """Return the events without each beginning of a download, of which there are many."""
-    return [each for each in events if each.event != "download started"]
+    """Return the events without each end of a download, of which there are many."""
+    return [each for each in events if each.event != "download ended"]
+
+
+def keep_about(events: Iterable[EventReport], repository: str) -> list[EventReport]:
+    """Return the events about a repository and its images."""
+    starts = (f"{repository}:", f"{repository}@")
+    return [
+        each
+        for each in events
+        if each.facts.get("repository") == repository
+        or each.facts.get("image", "").startswith(starts)
+    ]

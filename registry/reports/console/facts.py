@@ -18,6 +18,7 @@ from registry.reports.console.downloads import DownloadReport, DownloadWatch
 from registry.reports.console.events import (
     EventList,
     EventReport,
+    keep_about,
     leave_out_downloads,
     list_events,
 )
@@ -107,6 +108,7 @@ class ConsoleFacts:
             full_in=find_full_in(space, find_growth(rows, days[-WEEK:])),
             traffic=report_traffic(rows, days),
             images=await sources.images.count_images(),
+            gone=await sources.images.count_gone(),
             blobs=None if totals is None else totals.use.count,
             clients=await sources.clients.count_since(now - HOUR),
             largest=() if totals is None else totals.largest,
@@ -178,9 +180,13 @@ class ConsoleFacts:
     def _list_events(self, level: str = "") -> list[EventReport]:
         return list_events(self._sources.read_events(), level)
 
-    def list_events(self, level: str = "") -> EventList:
-        """Return the last events; with `level` "warning", only those that are warnings or worse."""
-        return EventList(self._list_events(level))
+    def list_events(self, level: str = "", about: str = "") -> EventList:
+        """Return the last events; with `level` "warning", only those that are warnings or worse.
+
+        With `about`, only those about this repository.
+        """
+        found = self._list_events(level)
+        return EventList(keep_about(found, about) if about else found, about)
 
     async def list_images(self, query: ImageQuery) -> ImageList:
         """Return a page of images.
@@ -208,6 +214,7 @@ class ConsoleFacts:
             query.is_pinned,
             self._sources.registries,
             query.repository,
+            query.is_gone,
         )
 
     async def list_groups(self, query: ImageQuery) -> GroupList:
@@ -279,4 +286,4 @@ class ConsoleFacts:
 
 
 def _choose(query: ImageQuery) -> ImageFilter:
-    return ImageFilter(query.text, query.registry, query.is_pinned, query.repository)
+    return ImageFilter(query.text, query.registry, query.is_pinned, query.repository, query.is_gone)

@@ -26,6 +26,7 @@ class ImageQuery:
     after: str = ""
     is_pinned: bool = False
     repository: str = ""
+    is_gone: bool = False
 
     def read_after(self) -> tuple[float, str, str]:
         """Return the sort key, the repository and the reference where the former page ended.
@@ -62,8 +63,9 @@ class ImageRow:
     `size` is the number of its stored bytes. `state` is `complete` if an image of one platform at
     least is stored as a whole, `part` if something is stored, and otherwise `nothing`. It has
     `manifests` for platforms and attestations, of which `whole` are stored completely. `former` is
-    the tag that has led to an image which has no tag now; "" if that is not known. Times are epoch
-    seconds (0: never).
+    the tag that has led to an image which has no tag now; "" if that is not known. `gone` is when
+    the upstream first said that it does not have the tag any more. Times are epoch seconds (0:
+    never).
     """
 
     name: str
@@ -78,6 +80,7 @@ class ImageRow:
     pinned: bool
     rolled_back: bool
     former: str = ""
+    gone: float = 0.0
 
     @classmethod
     def of(cls, row: "NamedRow", part: "StoredPart") -> Self:
@@ -96,6 +99,7 @@ class ImageRow:
             pinned=row.is_pinned,
             rolled_back=row.is_rolled_back,
             former=row.former,
+            gone=row.gone,
         )
 
 
@@ -114,6 +118,7 @@ class ImageList:
     pinned: bool
     registries: Sequence[str]
     repository: str = ""
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

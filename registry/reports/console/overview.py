@@ -35,7 +35,8 @@ class DiskSpace:
 class Overview:
     """The facts of the first page.
 
-    `images` is the number of tags, `blobs` that of stored blobs; None if they were not counted yet.
+    `images` is the number of tags, `gone` that of tags which their upstream does not have any more,
+    `blobs` that of stored blobs; None if they were not counted yet.
     `clients` is the number of clients that have pulled in the last hour. At this week's rate, all
     space is used after `full_in` days (None: never, or not within ten years).
     """
@@ -46,6 +47,7 @@ class Overview:
     full_in: float | None
     traffic: TrafficReport
     images: int
+    gone: int
     blobs: int | None
     clients: int
     largest: Sequence[LargeImage]

@@ -112,7 +112,8 @@ def judge_client(
         return [skip(client, f"{client} on this machine: {diagnosis.causes[0].sentence}.")]
     is_enough = not proof.by or all(each.stays for each in diagnosis.causes)
     if passed and is_enough:
-        sentence = f"{client} on this machine uses the mirror."
+        only = f", {diagnosis.only}" if diagnosis.only else ""
+        sentence = f"{client} on this machine uses the mirror{only}."
         if proof.by:
             sentence = f"The files of {client} lead to the mirror, as {proof.by} has shown."
         found = [Finding(client, "ok", sentence, evidence)]

@@ -25,7 +25,7 @@ ROW = {
     "manifests": "'{0:064}', 'a/b', 1, '{0:064}', '', '{{}}'",
     "links": "'{0:064}', '{0:065}', 0, 'a/b', 1",
     "holdings": "'docker.io/library/a', '{0:064}', 1.0",
-    "tags": "'docker.io/library/a', 't{0}', '{0:064}', 1.0, '', '', '', 0, 0",
+    "tags": "'docker.io/library/a', 't{0}', '{0:064}', 1.0, '', '', '', 0, 0, 0",
     "blobs": "'{0:064}', 1, 1.0",
     "pulls": "'{0:064}', 'docker.io/library/a', 't{0}', '10.0.0.1', 1.0",
     "pins": "'docker.io/library/a', 't{0}', '{0:064}', 1, '', 1.0",

@@ -67,6 +67,7 @@ def test_a_pull_is_a_line(changes: dict[str, Any], expected: str) -> None:
     [
         ({"event": "audit ended", "level": "info", "checked": 0}, None),
         ({"event": "download started", "level": "info"}, None),
+        ({"event": "download ended", "level": "info"}, None),
         ({"event": "request began", "level": "debug"}, None),
         ({"event": "anything", "level": "debug"}, None),
         (

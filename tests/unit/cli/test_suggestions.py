@@ -83,7 +83,7 @@ def test_an_option_before_the_command_is_explained(words: list[str], group: list
     ("words", "message"),
     [
         (["images", "pin"], "missing argument 'IMAGE...'"),
-        (["images", "ls", "--jsno"], "no such option: --jsno (Possible options: --json)"),
+        (["images", "ls", "--jsno"], "no such option: --jsno (Possible options: --json, --sort)"),
         (
             ["images", "warm", "app", "--concurrency", "many"],
             "invalid value for '--concurrency': 'many' is not a whole number from 1 to 64",

@@ -150,7 +150,7 @@ async def test_pulls_do_not_make_a_hit_ask_the_catalog(site: Site) -> None:
 OTHER = Digest.of(b"other")
 CHANGES = (
     f"UPDATE tags SET digest = '{OTHER}' WHERE tag = '1'",
-    f"INSERT OR REPLACE INTO tags VALUES ('{HERE}', '1', '{OTHER}', 1.0, '', '', '', 0, 0)",
+    f"INSERT OR REPLACE INTO tags VALUES ('{HERE}', '1', '{OTHER}', 1.0, '', '', '', 0, 0, 0)",
     "DELETE FROM tags WHERE tag = '1'",
     "DELETE FROM holdings",
 )

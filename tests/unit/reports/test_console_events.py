@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from registry.reports.console.events import leave_out_downloads, list_events
+from registry.reports.console.events import keep_about, leave_out_downloads, list_events
 
 
 def make(time: float, event: str = "endpoint failed", level: str = "warning", **facts: str) -> Any:
@@ -34,6 +34,20 @@ def test_only_warnings_are_shown_if_only_they_are_wanted() -> None:
 
 def test_the_overview_has_no_line_for_each_download() -> None:
     """Their own section shows them; otherwise nothing else could be seen."""
-    events = list_events([make(2, "download started", "info"), make(1)])
+    events = list_events([make(2, "download ended", "info"), make(1)])
 
     assert [each.event for each in leave_out_downloads(events)] == ["endpoint failed"]
+
+
+def test_the_events_about_a_repository() -> None:
+    """Those that name it, or an image of it, and not one whose name only begins like it."""
+    names = {
+        1: {"repository": "docker.io/acme/app"},
+        2: {"image": "docker.io/acme/app:1"},
+        3: {"image": "docker.io/acme/app-two:1"},
+        4: {"repository": "docker.io/acme"},
+        5: {"why": "docker.io/acme/app"},
+    }
+    events = list_events([make(time, **facts) for time, facts in names.items()])
+
+    assert [each.time for each in keep_about(events, "docker.io/acme/app")] == [1, 2]

@@ -180,6 +180,14 @@ def test_the_proof_counts_more_than_files() -> None:
     ]
 
 
+def test_a_client_that_asks_for_some_images_only_says_so() -> None:
+    """Otherwise people would expect images of other registries from the mirror too."""
+    seen = Proof("docker pull", "", [{"client": "10.0.0.9", "agent": "docker/24", "refused": ""}])
+    found = judge(Diagnosis(only="for images of Docker Hub only"), seen)
+
+    assert found[0].sentence.endswith("uses the mirror, for images of Docker Hub only.")
+
+
 def test_what_is_not_seen_has_the_cause_of_the_files() -> None:
     """The first cause is the finding, the others are warnings."""
     found = judge(Diagnosis((CAUSE, replace(CAUSE, kind="y"))), Proof("docker pull", "denied"))
