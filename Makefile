@@ -55,7 +55,7 @@ report: $(VENV)/test.stamp peers  ## run the bench once, at reduced size (about 
 	$(BIN)/python -m benchmarks --quick
 
 docs: $(VENV)/docs.stamp          ## build the documents as a site: dist/site/index.html
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --quiet --strict
 
 peers:                            ## install the programs that the bench measures
 	-.ci/install-packages nginx-light docker-registry wrk
@@ -133,6 +133,8 @@ $(VENV)/test.stamp: $(VENV)/run.stamp locks/test.txt
 	$(BIN)/python -m pip install --quiet --require-hashes -r locks/test.txt
 	touch $@
 
-$(VENV)/docs.stamp: $(VENV)/run.stamp locks/docs.txt
-	$(BIN)/python -m pip install --quiet --require-hashes -r locks/docs.txt
+# In an environment of its own: libraries of ours import some of its packages if they are there.
+$(VENV)/docs.stamp: locks/docs.txt
+	$(PYTHON) -m venv $(VENV)/docs
+	$(VENV)/docs/bin/python -m pip install --quiet --require-hashes -r locks/docs.txt
 	touch $@
