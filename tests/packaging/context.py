@@ -15,7 +15,8 @@ from tests.harness.go_programs import cache_folder
 ROOT = Path(__file__).resolve().parents[2]
 PIP_FLAGS = "--no-index --find-links=locks/wheels"
 _PARTS = ("Dockerfile", "docker-compose.yml", ".dockerignore", "pyproject.toml")
-_PARTS += ("README.md", "LICENSE", "SECURITY.md", "Makefile", "config", "docs", "locks", "registry")
+_PARTS += ("README.md", "README.zh-CN.md", "LICENSE", "SECURITY.md", "Makefile")
+_PARTS += ("config", "docs", "locks", "registry")
 
 
 def prepare(folder: Path) -> None:
