@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from registry.errors import InvalidInput
 
@@ -137,6 +137,9 @@ class GroupReport:
 @dataclass(frozen=True, slots=True)
 class GroupList:
     """A page of repositories; the other fields are those of `ImageList`."""
+
+    # For what shows both: repositories are not listed by this, so it is no fact about them.
+    gone: ClassVar[bool] = False
 
     groups: Sequence[GroupReport]
     after: str
