@@ -106,7 +106,7 @@ class Machine:
         return found
 
     def _has_kubernetes(self) -> bool:
-        """Whether there is a containerd that is set up for more than docker, which brings it."""
+        """Whether containerd is here for Kubernetes too, and not only because docker needs it."""
         is_used = any(map(has_program, ("crictl", "kubelet")))
         try:
             is_meant = is_used or bool(self.list_names(CERTIFICATES))

@@ -82,7 +82,7 @@ def _find_usual(mirror: Mirror) -> int:
 
 
 def list_texts(values: object) -> list[str]:
-    """Return the texts in a list of a file; none if it is something else."""
+    """Return the texts of a list from a file; an empty list if the value is no list."""
     return [each for each in values if isinstance(each, str)] if isinstance(values, list) else []
 
 
